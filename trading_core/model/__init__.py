@@ -1,0 +1,1 @@
+"""Frozen values of the trading day; no I/O, no clock, no settings."""

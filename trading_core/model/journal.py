@@ -1,0 +1,225 @@
+"""What is written down: decisions, matches, halts, equity, LLM calls, scorecards, memory.
+
+Every class here is one row of one table. Rows are appended, never edited; ids are made from what
+the row is about, so writing the same row twice leaves one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from trading_core.model.market import Currency, Instrument
+from trading_core.model.portfolio import Protection
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ObservationRow:
+    """One symbol in one tick; ``values`` holds the playbook fields, None for "no data"."""
+
+    market: str
+    session: date
+    at: datetime
+    symbol: str
+    values: Json
+
+
+@dataclass(frozen=True, slots=True)
+class MatchRow:
+    """How one symbol met its scenarios in one tick.
+
+    ``kind`` is ``first`` (the one acted on), ``also`` (matched too, later in order), ``near`` (the
+    nearest miss: ``field``, ``threshold``, ``value`` and ``distance`` say by how much) or ``global``.
+    """
+
+    market: str
+    session: date
+    at: datetime
+    symbol: str
+    scenario_id: str
+    kind: str
+    action: str
+    confidence: int
+    field: str = ""
+    op: str = ""
+    threshold: float | None = None
+    value: float | None = None
+    distance: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One decision with everything it stood on; a row of ``decision_logs``."""
+
+    decision_id: str
+    at: datetime
+    market: str
+    session: date
+    instrument: Instrument
+    action: str
+    confidence: int
+    rationale: str
+    scenario_id: str = ""
+    playbook_id: str = ""
+    context_snapshot: Json = field(default_factory=dict)
+    input_data: Json = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionOutcome:
+    """What became of a decision; ``accuracy`` is 1 when the closed trade made money after costs."""
+
+    decision_id: str
+    outcome_pnl: Decimal
+    outcome_accuracy: float
+    at: datetime
+
+
+class HaltKind(StrEnum):
+    BREAKER = "breaker"
+    OPERATOR = "operator"
+    UNKNOWN_ORDER = "unknown_order"
+    INVARIANT = "invariant"
+
+
+@dataclass(frozen=True, slots=True)
+class Halt:
+    """No entries while it stands. ``scope`` is a market group code, a currency or ``ALL``.
+
+    Only a person lifts it: ``lifted_at`` and ``lifted_by`` stay empty until then.
+    """
+
+    halt_id: str
+    kind: HaltKind
+    scope: str
+    reason: str
+    raised_at: datetime
+    lifted_at: datetime | None = None
+    lifted_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EquityPoint:
+    """One currency of the account at one moment. The first of a session is the breaker's base."""
+
+    market: str
+    session: date
+    at: datetime
+    currency: Currency
+    cash: Decimal
+    holdings_value: Decimal
+    equity: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class LlmCall:
+    """One call of a language model: what it cost and how it ended (``ok`` or the error's name)."""
+
+    call_id: str
+    at: datetime
+    market: str
+    session: date
+    model: str
+    purpose: str
+    outcome: str
+    input_tokens: int
+    output_tokens: int
+    cost_usd: Decimal
+    latency_ms: int
+    prompt_hash: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Scorecard:
+    """One session of one market group, scored. Percentages are 0-100; money per currency.
+
+    ``win_rate_pct`` = wins / (wins + losses) of closed trades, None without any.
+    """
+
+    market: str
+    session: date
+    at: datetime
+    decisions: int
+    buys: int
+    sells: int
+    holds: int
+    orders: int
+    filled_orders: int
+    refused: int
+    gross_pnl: dict[str, Decimal]
+    fees: dict[str, Decimal]
+    taxes: dict[str, Decimal]
+    net_pnl: dict[str, Decimal]
+    wins: int
+    losses: int
+    win_rate_pct: float | None
+    average_confidence: float | None
+    match_rate_pct: float | None
+    best: list[Json]
+    worst: list[Json]
+    lessons: list[str]
+    playbook_source: str
+
+
+class ContextLayer(StrEnum):
+    """The seven layers of memory, as the system's users know them."""
+
+    L1 = "L1"
+    L2 = "L2"
+    L3 = "L3"
+    L4 = "L4"
+    L5 = "L5"
+    L6 = "L6"
+    L7 = "L7"
+
+
+@dataclass(frozen=True, slots=True)
+class ContextEntry:
+    """One remembered value; unique by (layer, timeframe, key). ``value`` is JSON."""
+
+    layer: ContextLayer
+    timeframe: str
+    key: str
+    value: Any
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class BackupRecord:
+    """One backup: where it lies, what it weighs, and whether opening it again worked."""
+
+    backup_id: str
+    at: datetime
+    path: str
+    bytes: int
+    sha256: str
+    rows: int
+    verified: bool
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """Something a person was told, or should have been."""
+
+    notification_id: str
+    at: datetime
+    kind: str
+    level: str
+    text: str
+    delivered: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ProtectionRow:
+    """The guard of one position after a tick; the newest row of a symbol counts."""
+
+    market: str
+    session: date
+    protection: Protection

@@ -1,0 +1,111 @@
+"""What is owned: the broker's view (holdings, account) and ours (positions with lots)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from trading_core.model.market import Currency, Instrument
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """Shares at the broker. ``sellable`` may be below ``quantity`` while a sell order works."""
+
+    instrument: Instrument
+    quantity: int
+    sellable: int
+    average_price: Decimal
+    last_price: Decimal
+
+    @property
+    def value(self) -> Decimal:
+        return self.quantity * self.last_price
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One currency of the account at one moment.
+
+    ``cash`` is what will be there once everything traded so far has settled, before open orders.
+    ``orderable`` is what a new buy may use: cash less what open buy orders have reserved.
+    ``equity`` = cash + value of the holdings.
+    """
+
+    currency: Currency
+    cash: Decimal
+    orderable: Decimal
+    holdings: tuple[Holding, ...]
+    at: datetime
+
+    @property
+    def equity(self) -> Decimal:
+        return self.cash + sum((holding.value for holding in self.holdings), Decimal(0))
+
+    def holding(self, symbol: str) -> Holding | None:
+        return next((h for h in self.holdings if h.instrument.symbol == symbol), None)
+
+
+class PositionOrigin(StrEnum):
+    """``ADOPTED`` shares were bought by hand or by someone else; they are protected, but their
+    profit is kept apart from the strategy's."""
+
+    STRATEGY = "strategy"
+    ADOPTED = "adopted"
+
+
+class ExitState(StrEnum):
+    """Promotions only, never back: HOLDING -> BREAK_EVEN -> TRAILING -> EXITING."""
+
+    HOLDING = "holding"
+    BREAK_EVEN = "break_even"
+    TRAILING = "trailing"
+    EXITING = "exiting"
+
+
+@dataclass(frozen=True, slots=True)
+class Protection:
+    """How a position is guarded; stored, so that a restart forgets nothing.
+
+    ``stop_loss_pct`` < 0 and ``take_profit_pct`` > 0 are against the average price, in percent.
+    ``peak_price`` is the highest price seen since the position was opened.
+    """
+
+    symbol: str
+    stop_loss_pct: float
+    take_profit_pct: float | None
+    state: ExitState
+    peak_price: Decimal
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Shares we account for, by the average-cost method; costs in the market's currency."""
+
+    instrument: Instrument
+    quantity: int
+    average_price: Decimal
+    currency: Currency
+    opened_on: date
+    origin: PositionOrigin
+    realized: Decimal = Decimal(0)
+    fees: Decimal = Decimal(0)
+    taxes: Decimal = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class AdoptedLot:
+    """Shares found at the broker that no order of ours explains; ``quantity`` may be negative
+    when shares of ours were sold by hand."""
+
+    lot_id: str
+    instrument: Instrument
+    session: date
+    quantity: int
+    price: Decimal
+    currency: Currency
+    adopted_at: datetime
+    note: str = ""

@@ -1,0 +1,266 @@
+"""What the steps need from the outside, as Protocols; adapters fill them, tests fake them.
+
+Ports that cross the network are async. Values only: no vendor word appears here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Protocol, TypeAlias
+
+from trading_core.model.journal import (
+    BackupRecord,
+    ContextEntry,
+    ContextLayer,
+    Decision,
+    DecisionOutcome,
+    EquityPoint,
+    Halt,
+    LlmCall,
+    MatchRow,
+    Notification,
+    ObservationRow,
+    ProtectionRow,
+    Scorecard,
+)
+from trading_core.model.market import Instrument, MarketGroup
+from trading_core.model.order import (
+    ApprovedOrder,
+    BrokerOrder,
+    Fill,
+    OrderAck,
+    OrderEvent,
+    OrderIntent,
+    OrderRecord,
+)
+from trading_core.model.playbook import Playbook, PlaybookDraft
+from trading_core.model.portfolio import Account, AdoptedLot, Protection
+from trading_core.model.price import DailyBar, MinuteBar, OrderBook, Quote, Ranking, RankRow
+
+Record: TypeAlias = (
+    Playbook
+    | OrderIntent
+    | OrderEvent
+    | Fill
+    | AdoptedLot
+    | ObservationRow
+    | MatchRow
+    | Decision
+    | DecisionOutcome
+    | EquityPoint
+    | Halt
+    | LlmCall
+    | Scorecard
+    | ContextEntry
+    | BackupRecord
+    | Notification
+    | ProtectionRow
+)
+
+
+class MarketData(Protocol):
+    """Prices. Every method raises ``BrokerUnavailable`` (after its retries) or ``NotOffered``."""
+
+    async def quote(self, instrument: Instrument) -> Quote: ...
+
+    async def order_book(self, instrument: Instrument) -> OrderBook: ...
+
+    async def daily_bars(
+        self, instrument: Instrument, *, until: date, count: int
+    ) -> Sequence[DailyBar]:
+        """Up to ``count`` adjusted bars, oldest first, the last one on or before ``until``."""
+        ...
+
+    async def minute_bars(
+        self, instrument: Instrument, *, until: datetime, count: int
+    ) -> Sequence[MinuteBar]:
+        """Up to ``count`` bars of the session, oldest first, none starting after ``until``."""
+        ...
+
+    async def ranking(self, group: MarketGroup, ranking: Ranking) -> Sequence[RankRow]:
+        """The broker's ranking over all exchanges of the group, best first."""
+        ...
+
+    async def is_trading_day(self, group: MarketGroup, day: date) -> bool:
+        """What the broker's own holiday query says."""
+        ...
+
+
+class Broker(Protocol):
+    """The account and its orders.
+
+    ``submit``, ``modify`` and ``cancel`` are sent once, by no layer ever twice. They raise
+    ``OrderRejected`` (nothing is working), ``NotOffered`` (refused before sending) or
+    ``OrderOutcomeUnknown`` (ask ``orders``).
+    """
+
+    async def account(self, group: MarketGroup) -> Account: ...
+
+    async def orders(self, group: MarketGroup, session: date) -> Sequence[BrokerOrder]:
+        """Every order of the session, open, filled, cancelled and rejected, oldest first.
+
+        Rows of modifies and cancels are included with ``original_no`` set.
+        """
+        ...
+
+    async def submit(self, order: ApprovedOrder) -> OrderAck: ...
+
+    async def cancel(self, order: BrokerOrder) -> OrderAck: ...
+
+    async def modify(self, order: BrokerOrder, *, limit_price: str) -> OrderAck:
+        """Reprice what remains of an order; ``limit_price`` as the decimal text to send."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRequest:
+    """What a planner is given: the prompt for a model, and the same facts for rules.
+
+    ``known_symbols`` are the only symbols a playbook may name (candidates and holdings).
+    """
+
+    group: MarketGroup
+    session: date
+    at: datetime
+    prompt: str
+    prompt_hash: str
+    known_symbols: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class PlanReply:
+    """A draft and the calls that were paid for it (one, or two after a repair)."""
+
+    draft: PlaybookDraft
+    model: str
+    calls: tuple[LlmCall, ...]
+
+
+class Planner(Protocol):
+    """Writes a draft. Raises ``PlannerError`` with the paid calls in ``error.calls``."""
+
+    async def draft(self, request: PlanRequest) -> PlanReply: ...
+
+
+class StoreReader(Protocol):
+    """Queries over what was appended; each is one short read."""
+
+    def playbook(self, market: str, session: date) -> Playbook | None:
+        """The newest playbook of that session."""
+        ...
+
+    def latest_playbook(self, market: str, *, before: date) -> Playbook | None: ...
+
+    def orders(
+        self, market: str | None = None, session: date | None = None
+    ) -> Sequence[OrderRecord]:
+        """Intents with their events, in order of creation; all markets and sessions by default.
+
+        ``market`` is a market group code.
+        """
+        ...
+
+    def unsettled_orders(self, market: str) -> Sequence[OrderRecord]:
+        """Orders whose state is not final, of any session."""
+        ...
+
+    def fills(self, market: str | None = None, session: date | None = None) -> Sequence[Fill]:
+        """Fills in the order they were observed."""
+        ...
+
+    def adopted_lots(self, market: str) -> Sequence[AdoptedLot]: ...
+
+    def protections(self, market: str) -> dict[str, Protection]:
+        """The newest guard of each symbol."""
+        ...
+
+    def open_halts(self) -> Sequence[Halt]: ...
+
+    def halts(self, session_from: datetime | None = None) -> Sequence[Halt]: ...
+
+    def equity_curve(self, market: str, session: date) -> Sequence[EquityPoint]: ...
+
+    def decisions(
+        self, market: str | None = None, session: date | None = None, symbol: str | None = None
+    ) -> Sequence[Decision]: ...
+
+    def outcomes(self, market: str, session: date) -> Sequence[DecisionOutcome]: ...
+
+    def matches(
+        self, market: str, session: date, symbol: str | None = None
+    ) -> Sequence[MatchRow]: ...
+
+    def observations(
+        self, market: str, session: date, symbol: str | None = None
+    ) -> Sequence[ObservationRow]: ...
+
+    def counts(self, market: str, session: date) -> dict[str, int]:
+        """Row counts of a session: ticks, observations, matches."""
+        ...
+
+    def llm_calls(
+        self, market: str | None = None, session: date | None = None
+    ) -> Sequence[LlmCall]: ...
+
+    def scorecard(self, market: str, session: date) -> Scorecard | None: ...
+
+    def scorecards(self, market: str | None = None, limit: int = 30) -> Sequence[Scorecard]:
+        """Newest first."""
+        ...
+
+    def context(self, layer: ContextLayer, timeframe: str | None = None) -> Sequence[ContextEntry]:
+        """Entries of a layer; of its newest timeframe when none is named."""
+        ...
+
+    def backups(self) -> Sequence[BackupRecord]:
+        """Newest first."""
+        ...
+
+    def recently_traded(self, market: str, *, since: date) -> Sequence[Instrument]: ...
+
+
+class StoreWriter(StoreReader, Protocol):
+    """One transaction. All of it is committed when the ``with`` block ends, or none."""
+
+    def append(self, records: Iterable[Record]) -> None:
+        """Append rows; a row whose id is already there is left as it was.
+
+        Raises:
+            IllegalTransition: an order event does not follow from the order's state.
+        """
+        ...
+
+    def lift_halt(self, halt_id: str, *, at: datetime, by: str) -> None: ...
+
+
+class Store(Protocol):
+    """The only door to the state. Never held open across a network or model call.
+
+    Raises:
+        StoreBusy: another process held it for longer than the waiting time.
+        SchemaTooNew: the file was written by a newer version.
+    """
+
+    def read(self) -> AbstractContextManager[StoreReader]: ...
+
+    def write(self) -> AbstractContextManager[StoreWriter]: ...
+
+    def snapshot(self, target: Path) -> int:
+        """Write a consistent copy to ``target`` (which must not exist); returns its row count."""
+        ...
+
+
+class OrderLock(Protocol):
+    """One holder per account across every process; freed by the system when its holder dies."""
+
+    def hold(self) -> AbstractContextManager[None]: ...
+
+
+class Notifier(Protocol):
+    """Tells a person. Never raises: a failure is logged and answered with False."""
+
+    async def send(self, notification: Notification) -> bool: ...
