@@ -31,7 +31,7 @@ class SystemClock:
 
     async def sleep_until(self, at: datetime) -> None:
         # Short naps, because a laptop that sleeps stops the monotonic clock but not the market.
-        while (left := (at - self.now()).total_seconds()) > 0:
+        while (left := (at - self.now()).total_seconds()) > 0:  # noqa: ASYNC110
             await asyncio.sleep(min(left, 5.0))
 
 

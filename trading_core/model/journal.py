@@ -33,8 +33,8 @@ class ObservationRow:
 class MatchRow:
     """How one symbol met its scenarios in one tick.
 
-    ``kind`` is ``first`` (the one acted on), ``also`` (matched too, later in order), ``near`` (the
-    nearest miss: ``field``, ``threshold``, ``value`` and ``distance`` say by how much) or ``global``.
+    ``kind`` is ``first`` (the one acted on), ``also`` (matched too, later in order), ``global`` (a
+    market rule) or ``near``: the nearest miss, with ``distance`` saying by how much.
     """
 
     market: str

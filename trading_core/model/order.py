@@ -25,7 +25,7 @@ class OrderType(StrEnum):
 
 
 class IntentReason(StrEnum):
-    """Why an order is wanted. Everything but ``ENTRY`` reduces risk and is exempt from entry limits."""
+    """Why an order is wanted. All but ``ENTRY`` reduce risk and are exempt from entry limits."""
 
     ENTRY = "entry"
     SCENARIO_EXIT = "scenario_exit"
@@ -153,7 +153,7 @@ class RefusalCode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ApprovedOrder:
-    """An intent that passed the risk gate. Only ``rules.risk`` makes one; brokers take nothing else."""
+    """An intent that passed the risk gate. Only ``rules.risk`` makes one; brokers take only these."""
 
     intent: OrderIntent
     approved_at: datetime
