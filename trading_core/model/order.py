@@ -153,7 +153,7 @@ class RefusalCode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ApprovedOrder:
-    """An intent that passed the risk gate. Only ``rules.risk`` makes one; brokers take only these."""
+    """An intent that passed the risk gate. Only ``rules.risk`` makes one."""
 
     intent: OrderIntent
     approved_at: datetime

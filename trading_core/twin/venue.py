@@ -207,7 +207,7 @@ class Venue(Protocol):
     def order_book(self, symbol: str) -> OrderBook | None: ...
 
     def daily_bars(self, symbol: str, *, start: date | None, end: date) -> list[DailyBar]:
-        """Adjusted bars, oldest first, both ends included; today's forming bar once it has traded."""
+        """Adjusted bars, oldest first, both ends included; today's forming bar too."""
         ...
 
     def minute_bars(self, symbol: str, *, session: date, until: datetime) -> list[MinuteBar]:
