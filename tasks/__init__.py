@@ -1,0 +1,1 @@
+"""Prefect tasks: retries, timeouts, names and artifacts. What they do is in trading_core.steps."""

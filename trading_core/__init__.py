@@ -1,0 +1,1 @@
+"""The trading library; it knows nothing of the orchestrator or the dashboard."""

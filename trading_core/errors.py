@@ -31,7 +31,7 @@ sent is never retried by anyone, so ``OrderOutcomeUnknown`` is not retryable.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class TradingError(Exception):
@@ -113,7 +113,16 @@ class OrderOutcomeUnknown(BrokerError):
 
 
 class PlannerError(TradingError):
-    """The planner gave no playbook."""
+    """The planner gave no playbook.
+
+    Args:
+        message: One line for a person.
+        calls: The model calls that were made all the same (``LlmCall`` rows), to be recorded.
+    """
+
+    def __init__(self, message: str, calls: tuple[Any, ...] = ()) -> None:
+        super().__init__(message)
+        self.calls = calls
 
 
 class PlannerTimeout(PlannerError):

@@ -5,10 +5,10 @@ Ports that cross the network are async. Values only: no vendor word appears here
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
@@ -37,7 +37,7 @@ from trading_core.model.order import (
     OrderIntent,
     OrderRecord,
 )
-from trading_core.model.playbook import Playbook, PlaybookDraft
+from trading_core.model.playbook import LintNote, Playbook, PlaybookDraft
 from trading_core.model.portfolio import Account, AdoptedLot, Protection
 from trading_core.model.price import DailyBar, MinuteBar, OrderBook, Quote, Ranking, RankRow
 
@@ -66,6 +66,10 @@ class MarketData(Protocol):
     """Prices. Every method raises ``BrokerUnavailable`` (after its retries) or ``NotOffered``."""
 
     async def quote(self, instrument: Instrument) -> Quote: ...
+
+    async def quotes(self, instruments: Sequence[Instrument]) -> dict[str, Quote]:
+        """Quotes by symbol. A symbol that fails is left out and logged; all failing raises."""
+        ...
 
     async def order_book(self, instrument: Instrument) -> OrderBook: ...
 
@@ -133,11 +137,15 @@ class PlanRequest:
 
 @dataclass(frozen=True, slots=True)
 class PlanReply:
-    """A draft and the calls that were paid for it (one, or two after a repair)."""
+    """A draft and the calls that were paid for it (one, or two after a repair).
+
+    ``notes`` say what of the reply could not be used.
+    """
 
     draft: PlaybookDraft
     model: str
     calls: tuple[LlmCall, ...]
+    notes: tuple[LintNote, ...] = ()
 
 
 class Planner(Protocol):
@@ -222,6 +230,10 @@ class StoreReader(Protocol):
 
     def recently_traded(self, market: str, *, since: date) -> Sequence[Instrument]: ...
 
+    def lease_holder(self, name: str, *, at: datetime) -> str | None:
+        """Who holds a lease at that moment; None when it is free or has run out."""
+        ...
+
 
 class StoreWriter(StoreReader, Protocol):
     """One transaction. All of it is committed when the ``with`` block ends, or none."""
@@ -235,6 +247,14 @@ class StoreWriter(StoreReader, Protocol):
         ...
 
     def lift_halt(self, halt_id: str, *, at: datetime, by: str) -> None: ...
+
+    def acquire_lease(self, name: str, owner: str, at: datetime, ttl: timedelta) -> bool:
+        """Take or renew the lease ``name`` until ``at + ttl``; False while it is another's."""
+        ...
+
+    def release_lease(self, name: str, owner: str) -> None:
+        """Give it back; nothing happens when another owner holds it."""
+        ...
 
 
 class Store(Protocol):
@@ -252,6 +272,26 @@ class Store(Protocol):
     def snapshot(self, target: Path) -> int:
         """Write a consistent copy to ``target`` (which must not exist); returns its row count."""
         ...
+
+
+class Archive(Protocol):
+    """Where backups are kept."""
+
+    def keep(self, store: Store, *, at: datetime) -> BackupRecord:
+        """A verified copy of the store. Raises ``StoreError``; leaves nothing half-written."""
+        ...
+
+
+class History(Protocol):
+    """Daily bars of a session's universe, kept from the plan for the ticks of that session."""
+
+    def load(self, group: MarketGroup, session: date) -> dict[Instrument, list[DailyBar]]:
+        """Empty when nothing was kept."""
+        ...
+
+    def save(
+        self, group: MarketGroup, session: date, bars: Mapping[Instrument, Sequence[DailyBar]]
+    ) -> None: ...
 
 
 class OrderLock(Protocol):

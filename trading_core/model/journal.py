@@ -72,12 +72,16 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class DecisionOutcome:
-    """What became of a decision; ``accuracy`` is 1 when the closed trade made money after costs."""
+    """What became of a decision; ``accuracy`` is 1 when the closed trade made money after costs.
+
+    ``note`` is the reviewer's remark, shown as ``review_notes``.
+    """
 
     decision_id: str
     outcome_pnl: Decimal
     outcome_accuracy: float
     at: datetime
+    note: str = ""
 
 
 class HaltKind(StrEnum):

@@ -65,3 +65,13 @@ class PlanLimits:
     max_allocation_pct: float = 10.0
     timeout_seconds: float = 60.0
     rules_on_failure: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Everything a person decided beforehand, as one value for the steps."""
+
+    risk: RiskLimits
+    sizing: SizingPolicy
+    scan: ScanLimits
+    plan: PlanLimits

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Decimal
 from enum import StrEnum
 
@@ -95,11 +95,16 @@ _MARKETS_OF: Mapping[MarketGroup, tuple[Market, ...]] = {
 
 @dataclass(frozen=True, slots=True, order=True)
 class Instrument:
-    """One listed security; ``symbol`` is the exchange's own code (``005930``, ``AAPL``)."""
+    """One listed security; ``symbol`` is the exchange's own code (``005930``, ``AAPL``).
+
+    ``is_fund`` marks an ETF or ETN, which have a price grid and taxes of their own. Name and kind
+    are descriptions: two instruments are equal when symbol and market are.
+    """
 
     symbol: str
     market: Market
-    name: str = ""
+    name: str = field(default="", compare=False)
+    is_fund: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

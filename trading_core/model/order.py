@@ -77,8 +77,8 @@ TRANSITIONS: Mapping[OrderState, frozenset[OrderState]] = {
     # A crash between the wish and the send leaves "intended"; nothing went out, so it is not_sent.
     _S.INTENDED: frozenset({_S.SENDING, _S.NOT_SENT, _S.REFUSED}),
     _S.SENDING: frozenset({_S.ACCEPTED, _S.REJECTED, _S.UNKNOWN, _S.NOT_SENT}),
-    # Settled only by what the broker's books say.
-    _S.UNKNOWN: frozenset({_S.ACCEPTED, _S.REJECTED, _S.NOT_SENT}) | _LIVE,
+    # Settled only by what the broker's books say; unknown again = looked for and not found.
+    _S.UNKNOWN: frozenset({_S.UNKNOWN, _S.ACCEPTED, _S.REJECTED, _S.NOT_SENT}) | _LIVE,
     _S.ACCEPTED: _LIVE,
     # Cancelled or expired after a partial fill: the filled part stays a fill.
     _S.PARTIALLY_FILLED: frozenset(
@@ -86,7 +86,14 @@ TRANSITIONS: Mapping[OrderState, frozenset[OrderState]] = {
     ),
     # A fill may win the race against the cancel, and a refused cancel leaves the order working.
     _S.CANCEL_REQUESTED: frozenset(
-        {_S.ACCEPTED, _S.PARTIALLY_FILLED, _S.FILLED, _S.CANCELLED, _S.EXPIRED}
+        {
+            _S.CANCEL_REQUESTED,
+            _S.ACCEPTED,
+            _S.PARTIALLY_FILLED,
+            _S.FILLED,
+            _S.CANCELLED,
+            _S.EXPIRED,
+        }
     ),
     _S.FILLED: frozenset(),
     _S.CANCELLED: frozenset(),
@@ -135,7 +142,7 @@ class RefusalCode(StrEnum):
     """Why an order intent never left the house."""
 
     HALTED = "halted"
-    BREAKER = "breaker"
+    NO_ENTRIES = "no_entries"
     CASH_UNKNOWN = "cash_unknown"
     NO_CASH = "no_cash"
     FAT_FINGER = "fat_finger"
@@ -144,8 +151,8 @@ class RefusalCode(StrEnum):
     NOT_HELD = "not_held"
     ALREADY_HELD = "already_held"
     ALREADY_WORKING = "already_working"
+    REENTRY = "reentry"
     BELOW_LOT = "below_lot"
-    PRICE_LIMIT = "price_limit"
     UNKNOWN_ORDER = "unknown_order"
     MARKET_CLOSED = "market_closed"
     NOT_OFFERED = "not_offered"

@@ -1,7 +1,9 @@
 """The playbook: what the planner writes before the open and the session executes.
 
-``Playbook.model_json_schema()`` is what the language model is bound to, so field names and
-descriptions here are part of the prompt.
+``PlaybookDraft.model_json_schema()`` is what the language model is bound to, so field names and
+descriptions here are part of the prompt. Gemini's schema language has no exclusive bounds and
+refuses a request that names them, so the two percentages below state theirs inclusively; zero is
+still refused when a reply is read.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 StockField = Literal[
     "price",
@@ -85,6 +87,18 @@ class MarketCondition(_Strict):
     value: float
 
 
+StopLossPct = Annotated[
+    float,
+    Field(lt=0, ge=-100),
+    WithJsonSchema({"type": "number", "minimum": -100, "maximum": 0}),
+]
+TakeProfitPct = Annotated[
+    float,
+    Field(gt=0),
+    WithJsonSchema({"type": "number", "minimum": 0}),
+]
+
+
 class Scenario(_Strict):
     """All conditions must hold (AND). Percentages are of price or cash, not fractions."""
 
@@ -92,8 +106,8 @@ class Scenario(_Strict):
     action: Action
     confidence: Annotated[int, Field(ge=0, le=100)]
     allocation_pct: Annotated[float, Field(ge=0, le=100)] = 0.0
-    stop_loss_pct: Annotated[float, Field(lt=0, ge=-100)] | None = None
-    take_profit_pct: Annotated[float, Field(gt=0)] | None = None
+    stop_loss_pct: StopLossPct | None = None
+    take_profit_pct: TakeProfitPct | None = None
     rationale: Annotated[str, Field(max_length=500)] = ""
 
 

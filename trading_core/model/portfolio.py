@@ -90,6 +90,7 @@ class Position:
     average_price: Decimal
     currency: Currency
     opened_on: date
+    opened_at: datetime
     origin: PositionOrigin
     realized: Decimal = Decimal(0)
     fees: Decimal = Decimal(0)

@@ -1,0 +1,55 @@
+"""One pass of the trading loop, by hand, for the rounds of the day, or to catch up."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+
+from prefect import flow
+from prefect.states import Completed, Failed, State
+
+from tasks.naming import name_run, stamp
+from tasks.planning import make_playbook, open_day
+from tasks.trading import act, observe, reconcile_books, tell_people
+from trading_core.errors import CircuitBreakerTripped
+from trading_core.model.market import MarketGroup
+from trading_core.rules.calendar import session_at
+from trading_core.steps.opening import TradingDay
+from trading_core.steps.report import TickReport
+from trading_core.steps.tick import decide
+from trading_core.wiring import Runtime, open_runtime
+
+logger = logging.getLogger(__name__)
+
+
+@flow(name="tick", description="Observe, decide and act once, for one market.")
+async def tick(market: str) -> State:
+    """Run one tick of ``market`` (``KR``, ``US`` ...) now; a closed market is skipped."""
+    group = MarketGroup.parse(market)
+    async with open_runtime() as runtime:
+        at = runtime.clock.now()
+        await name_run("tick", group, at)
+        session = session_at(group, at)
+        if session is None:
+            return Completed(name="Skipped", message=f"{group} is closed at {stamp(group, at)}")
+        playbook = await make_playbook(runtime, group, session, at)
+        day = await open_day(runtime, group, session, playbook)
+        report = await one_tick(runtime, day, at)
+    if report.halted:
+        return Failed(name="Halted", message=report.halted)
+    return Completed(message=report.line())
+
+
+async def one_tick(runtime: Runtime, day: TradingDay, at: datetime) -> TickReport:
+    """The sequence of every tick: reconcile, observe, decide, act, tell."""
+    books = await reconcile_books(runtime, day, at)
+    view = await observe(runtime, day, books, at)
+    plan = decide(view, runtime.policy)
+    try:
+        sent = await act(runtime, day, books, plan)
+    except CircuitBreakerTripped as tripped:
+        # The halt is stored; this process goes on, because stops must go on being watched.
+        logger.critical("%s", tripped.message)
+        sent = ()
+    await tell_people(runtime, day, books, plan, sent)
+    return TickReport.of(books, view, plan, sent)

@@ -1,0 +1,39 @@
+"""The tasks after the close."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from tasks.artifacts import publish_scorecard
+from tasks.policy import step_task
+from trading_core.model.journal import BackupRecord, Scorecard
+from trading_core.model.market import MarketGroup
+from trading_core.rules.calendar import Session
+from trading_core.steps import backup, review, tell
+from trading_core.wiring import Runtime
+
+
+@step_task("settle the day", retries=2)
+async def settle_day(runtime: Runtime, group: MarketGroup, session: Session, at: datetime) -> None:
+    """Last fills, expired orders and the closing equity."""
+    books = await review.settle_day(
+        runtime.broker, runtime.store, group=group, session=session, at=at
+    )
+    await tell.tell(runtime.notifier, runtime.store, tell.of_books(books))
+
+
+@step_task("score the day")
+async def score_day(
+    runtime: Runtime, group: MarketGroup, session: Session, at: datetime
+) -> Scorecard:
+    """Scorecard, outcomes of decisions and memory; told and shown."""
+    card = review.score_day(runtime.store, group=group, session=session, at=at)
+    await tell.tell(runtime.notifier, runtime.store, [tell.of_scorecard(card, at)])
+    await publish_scorecard(card)
+    return card
+
+
+@step_task("back up", timeout_seconds=600)
+async def back_up(runtime: Runtime, at: datetime) -> BackupRecord:
+    """A verified copy of the store."""
+    return backup.back_up(runtime.store, runtime.archive, at=at)

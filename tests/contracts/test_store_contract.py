@@ -1,0 +1,715 @@
+"""What every ``Store`` does, whether it keeps a file or lives in memory."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.record_factories import (
+    APPLE,
+    AT,
+    MINUTE,
+    SAMSUNG,
+    SESSION,
+    make_backup,
+    make_context,
+    make_decision,
+    make_equity,
+    make_event,
+    make_fill,
+    make_halt,
+    make_intent,
+    make_llm_call,
+    make_lot,
+    make_match,
+    make_notification,
+    make_observation,
+    make_order_life,
+    make_outcome,
+    make_playbook,
+    make_protection,
+    make_scorecard,
+    one_of_each,
+)
+from trading_core.adapters.duck import DuckStore
+from trading_core.errors import IllegalTransition, StoreError
+from trading_core.model.journal import ContextLayer
+from trading_core.model.market import Instrument, Market
+from trading_core.model.order import TRANSITIONS, OrderState, Side
+from trading_core.ports import Record, Store, StoreReader
+
+S = OrderState
+NEXT_DAY = date(2026, 11, 23)
+
+
+@pytest.fixture(params=["file", "memory"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    return DuckStore(":memory:" if request.param == "memory" else tmp_path / "home" / "s.duckdb")
+
+
+def append(store: Store, *records: Record) -> None:
+    with store.write() as tx:
+        tx.append(records)
+
+
+def ask(store: Store, question: Callable[[StoreReader], Any]) -> Any:
+    with store.read() as db:
+        return question(db)
+
+
+class TestRoundTrips:
+    def test_a_record_of_every_type_comes_back_equal(self, store: Store) -> None:
+        append(store, *one_of_each())
+        with store.read() as db:
+            assert db.playbook("KR", SESSION) == make_playbook()
+            assert db.decisions() == [make_decision()]
+            assert db.outcomes("KR", SESSION) == [make_outcome()]
+            [order] = db.orders()
+            assert (order.intent, order.events) == (make_intent(), (make_event(),))
+            assert db.adopted_lots("KR") == [make_lot()]
+            assert db.fills() == [make_fill()]
+            assert db.observations("KR", SESSION) == [make_observation()]
+            assert db.matches("KR", SESSION) == [make_match()]
+            assert db.equity_curve("KR", SESSION) == [make_equity()]
+            assert db.halts() == [make_halt()]
+            assert db.llm_calls() == [make_llm_call()]
+            assert db.scorecards() == [make_scorecard()]
+            assert db.context(ContextLayer.L3) == [make_context()]
+            assert db.backups() == [make_backup()]
+            assert db.protections("KR") == {"005930": make_protection().protection}
+
+    def test_what_is_not_compared_about_an_instrument_comes_back_too(self, store: Store) -> None:
+        fund = Instrument("069500", Market.KR, "KODEX 200", is_fund=True)
+        append(store, make_fill(instrument=fund), make_decision(instrument=fund))
+        with store.read() as db:
+            for found in (
+                db.fills()[0].instrument,
+                db.decisions()[0].instrument,
+                db.recently_traded("KR", since=SESSION)[0],
+            ):
+                assert (found.name, found.is_fund) == ("KODEX 200", True)
+
+    def test_times_come_back_aware_utc_to_the_microsecond(self, store: Store) -> None:
+        seoul = timezone(timedelta(hours=9))
+        at = datetime(2026, 11, 20, 10, 0, 0, 123_457, tzinfo=seoul)
+        append(store, make_fill(filled_at=at))
+        [fill] = ask(store, lambda db: db.fills())
+        assert fill.filled_at == at
+        assert fill.filled_at.tzinfo is UTC
+
+    def test_a_time_without_a_zone_is_refused(self, store: Store) -> None:
+        with pytest.raises(ValueError, match="no time zone"):
+            append(store, make_fill(filled_at=datetime(2026, 11, 20, 10, 0)))  # noqa: DTZ001
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "0",
+            "0.1",
+            "71000",
+            "1234567890123456789012345678.0123456789",
+            "-0.0000000001",
+            "182.355",
+        ],
+    )
+    def test_decimals_come_back_exact_and_without_padding(self, store: Store, text: str) -> None:
+        append(store, make_equity(equity=Decimal(text)))
+        [point] = ask(store, lambda db: db.equity_curve("KR", SESSION))
+        assert point.equity == Decimal(text)
+        assert format(point.equity, "f") == text
+
+    def test_a_repeating_average_is_kept_to_ten_places(self, store: Store) -> None:
+        append(store, make_fill(price=Decimal(100) / 3, quantity=3, amount=Decimal(100)))
+        [fill] = ask(store, lambda db: db.fills())
+        assert fill.price == Decimal("33.3333333333")
+        assert fill.amount == 100
+
+    def test_an_amount_that_is_no_number_is_refused(self, store: Store) -> None:
+        with pytest.raises(ValueError, match="not an amount"):
+            append(store, make_equity(cash=Decimal("NaN")))
+
+    def test_nan_and_infinity_in_an_observation_become_none(self, store: Store) -> None:
+        values = {"price": np.float64(1.5), "rsi": float("nan"), "atr_pct": np.float64("inf")}
+        append(store, make_observation(values=values))
+        [row] = ask(store, lambda db: db.observations("KR", SESSION))
+        assert row.values == {"price": 1.5, "rsi": None, "atr_pct": None}
+
+    def test_nan_in_a_match_becomes_none(self, store: Store) -> None:
+        append(store, make_match(value=float("nan"), distance=None))
+        [row] = ask(store, lambda db: db.matches("KR", SESSION))
+        assert (row.value, row.distance) == (None, None)
+
+    @pytest.mark.parametrize("value", [None, 0, 1.25, "x", [1, {"y": None}], {"a": [True, False]}])
+    def test_any_json_value_can_be_remembered(self, store: Store, value: Any) -> None:
+        append(store, make_context(value=value))
+        [entry] = ask(store, lambda db: db.context(ContextLayer.L3))
+        assert entry.value == value
+
+    def test_text_that_looks_like_sql_or_json_stays_text(self, store: Store) -> None:
+        text = '\'); DROP TABLE fills; -- {"a": 1} \\ \n 한글 🐍'
+        append(store, make_decision(rationale=text, input_data={"news": text}))
+        [decision] = ask(store, lambda db: db.decisions())
+        assert (decision.rationale, decision.input_data) == (text, {"news": text})
+
+    def test_two_hundred_observations_of_a_tick_are_one_append(self, store: Store) -> None:
+        rows = [make_observation(symbol=f"{n:06d}", values={"price": n / 7}) for n in range(200)]
+        append(store, *rows)
+        assert ask(store, lambda db: db.observations("KR", SESSION)) == rows
+
+
+class TestAppending:
+    def test_appending_everything_twice_leaves_everything_once(self, store: Store) -> None:
+        append(store, *one_of_each())
+        before = ask(store, lambda db: db.total_rows())
+        append(store, *one_of_each())
+        append(store, *one_of_each(), *one_of_each())
+        assert ask(store, lambda db: db.total_rows()) == before
+
+    def test_a_row_whose_id_is_there_is_left_as_it_was(self, store: Store) -> None:
+        append(store, make_decision(rationale="first"))
+        append(store, make_decision(rationale="second"))
+        append(store, make_fill(quantity=1), make_fill(quantity=2))
+        with store.read() as db:
+            assert [d.rationale for d in db.decisions()] == ["first"]
+            assert [f.quantity for f in db.fills()] == [1]
+
+    def test_an_observation_is_unique_by_moment_and_symbol(self, store: Store) -> None:
+        append(store, make_observation(values={"price": 1.0}))
+        append(
+            store,
+            make_observation(values={"price": 2.0}),
+            make_observation(symbol="000660"),
+            make_observation(at=AT + MINUTE),
+            make_observation(market="US"),
+        )
+        assert ask(store, lambda db: db.counts("KR", SESSION))["observations"] == 3
+        found = ask(store, lambda db: db.observations("KR", SESSION, "005930"))
+        assert found[0].values == {"price": 1.0}
+
+    def test_an_exception_in_the_block_rolls_everything_back(self, store: Store) -> None:
+        with pytest.raises(SystemExit), store.write() as tx:
+            tx.append(one_of_each())
+            assert tx.fills() == [make_fill()]
+            raise SystemExit("the breaker tripped")
+        assert ask(store, lambda db: db.fills()) == []
+
+    def test_an_append_that_failed_rolls_back_even_when_its_error_is_swallowed(
+        self, store: Store
+    ) -> None:
+        with pytest.raises(IllegalTransition), store.write() as tx:
+            tx.append([make_intent(), make_event()])
+            try:
+                tx.append([make_event(sequence=1, state=S.FILLED)])
+            except IllegalTransition:
+                tx.append([make_notification()])
+        assert ask(store, lambda db: db.orders()) == []
+
+    def test_something_else_than_a_record_is_refused(self, store: Store) -> None:
+        with pytest.raises(TypeError, match="dict"):
+            append(store, {"not": "a record"})  # type: ignore[arg-type]
+
+    def test_an_empty_append_is_fine(self, store: Store) -> None:
+        append(store)
+        assert ask(store, lambda db: db.decisions()) == []
+
+    def test_a_later_context_value_replaces_the_older_and_keeps_its_birth(
+        self, store: Store
+    ) -> None:
+        append(store, make_context(value=1), make_context(value=2))
+        append(store, make_context(value=3, at=AT + MINUTE))
+        append(store, make_context(value=0, at=AT - MINUTE))
+        with store.read() as db:
+            [entry] = db.context(ContextLayer.L3)
+            assert (entry.value, entry.at) == (3, AT + MINUTE)
+            [(created, updated)] = sql(
+                db, "SELECT epoch_us(created_at), epoch_us(updated_at) FROM contexts"
+            )
+            assert updated - created == MINUTE // timedelta(microseconds=1)
+
+
+class TestOrderLife:
+    def test_every_allowed_transition_is_taken_and_every_other_is_not(self, store: Store) -> None:
+        for number, (before, allowed) in enumerate(TRANSITIONS.items()):
+            for after in S:
+                intent_id = f"{number}-{after}"
+                path = [*_path_to(before), after]
+                records = [
+                    make_intent(intent_id=intent_id),
+                    *make_order_life(*path, intent_id=intent_id),
+                ]
+                if after in allowed:
+                    append(store, *records)
+                    [order] = [
+                        order
+                        for order in ask(store, lambda db: db.orders())
+                        if order.intent.intent_id == intent_id
+                    ]
+                    assert order.state is after
+                    assert len(order.events) == len(path)
+                else:
+                    with pytest.raises(IllegalTransition, match=f"{after} cannot follow {before}"):
+                        append(store, *records)
+
+    @pytest.mark.parametrize("first", [s for s in S if s not in (S.INTENDED, S.REFUSED)])
+    def test_an_order_begins_intended_or_refused(self, store: Store, first: OrderState) -> None:
+        with pytest.raises(IllegalTransition, match="cannot follow nothing"):
+            append(store, make_intent(), make_event(state=first))
+
+    @pytest.mark.parametrize("first", [S.INTENDED, S.REFUSED])
+    def test_the_two_first_states(self, store: Store, first: OrderState) -> None:
+        append(store, make_intent(), make_event(state=first))
+        assert ask(store, lambda db: db.orders())[0].state is first
+
+    def test_an_identical_event_is_ignored_and_a_different_one_is_not(self, store: Store) -> None:
+        life = make_order_life(S.INTENDED, S.SENDING, S.UNKNOWN)
+        append(store, make_intent(), *life)
+        append(store, *life)
+        with pytest.raises(IllegalTransition):
+            append(store, make_event(sequence=1, state=S.SENDING, at=AT + timedelta(hours=1)))
+        assert ask(store, lambda db: db.orders())[0].events == tuple(life)
+
+    def test_a_gap_in_the_sequence_is_illegal(self, store: Store) -> None:
+        append(store, make_intent(), make_event())
+        with pytest.raises(IllegalTransition, match="number 1"):
+            append(store, make_event(sequence=2, state=S.SENDING))
+
+    def test_an_event_without_an_intent_is_illegal(self, store: Store) -> None:
+        with pytest.raises(IllegalTransition, match="no such order"):
+            append(store, make_event())
+
+    def test_two_processes_cannot_both_take_the_same_step(self, store: Store) -> None:
+        append(store, make_intent(), make_event())
+        append(store, make_event(sequence=1, state=S.SENDING))
+        with pytest.raises(IllegalTransition):
+            append(store, make_event(sequence=1, state=S.NOT_SENT))
+
+    def test_a_record_knows_its_numbers_and_what_was_filled(self, store: Store) -> None:
+        append(
+            store,
+            make_intent(quantity=10),
+            *make_order_life(S.INTENDED, S.SENDING, S.ACCEPTED, S.PARTIALLY_FILLED),
+            make_fill(fill_id="a", quantity=3, price=Decimal("100.5")),
+            make_fill(fill_id="b", quantity=4, price=Decimal("101")),
+        )
+        [order] = ask(store, lambda db: db.orders("KR", SESSION))
+        assert order.order_no == "0000117057"
+        assert order.next_sequence == 4
+        assert (order.filled_quantity, order.filled_amount) == (7, Decimal("705.5"))
+
+    def test_orders_come_in_order_of_creation_and_by_market_and_session(self, store: Store) -> None:
+        append(
+            store,
+            make_intent(intent_id="late", created_at=AT + MINUTE),
+            make_intent(intent_id="early"),
+            make_intent(intent_id="apple", instrument=APPLE),
+            make_intent(intent_id="next", session=NEXT_DAY, created_at=AT + timedelta(days=3)),
+        )
+
+        def ids(orders: Sequence[Any]) -> list[str]:
+            return [order.intent.intent_id for order in orders]
+
+        with store.read() as db:
+            assert ids(db.orders()) == ["early", "apple", "late", "next"]
+            assert ids(db.orders("KR")) == ["early", "late", "next"]
+            assert ids(db.orders("KR", SESSION)) == ["early", "late"]
+            assert ids(db.orders("US", SESSION)) == ["apple"]
+            assert ids(db.orders(session=NEXT_DAY)) == ["next"]
+
+    def test_unsettled_orders_are_those_to_which_something_can_still_happen(
+        self, store: Store
+    ) -> None:
+        for state in S:
+            append(
+                store,
+                make_intent(intent_id=state),
+                *make_order_life(*_path_to(state), intent_id=state),
+            )
+        append(store, make_intent(intent_id="bare", session=NEXT_DAY))
+        found = {
+            order.intent.intent_id for order in ask(store, lambda db: db.unsettled_orders("KR"))
+        }
+        assert found == {"bare", *(state for state in S if not state.is_final)}
+        assert ask(store, lambda db: db.unsettled_orders("US")) == []
+
+
+class TestQueries:
+    def test_an_empty_store_gives_empty_answers(self, store: Store) -> None:
+        with store.read() as db:
+            assert db.playbook("KR", SESSION) is None
+            assert db.latest_playbook("KR", before=SESSION) is None
+            assert db.scorecard("KR", SESSION) is None
+            assert db.lease_holder("session-KR", at=AT) is None
+            assert db.protections("KR") == {}
+            assert db.counts("KR", SESSION) == {"ticks": 0, "observations": 0, "matches": 0}
+            for empty in (
+                db.orders(), db.unsettled_orders("KR"), db.fills(), db.adopted_lots("KR"),
+                db.open_halts(), db.halts(), db.equity_curve("KR", SESSION), db.decisions(),
+                db.outcomes("KR", SESSION), db.matches("KR", SESSION),
+                db.observations("KR", SESSION), db.llm_calls(), db.scorecards(),
+                db.context(ContextLayer.L7), db.backups(),
+                db.recently_traded("KR", since=SESSION),
+            ):  # fmt: skip
+                assert list(empty) == []
+
+    def test_the_playbook_of_a_session_is_the_newest_one(self, store: Store) -> None:
+        first, second = make_playbook(), make_playbook(token_count=2, generated_at=AT)
+        append(store, second)
+        append(store, first)
+        assert ask(store, lambda db: db.playbook("KR", SESSION)) == second
+        append(store, first.model_copy(update={"generated_at": AT + MINUTE}))
+        found = ask(store, lambda db: db.playbook("KR", SESSION))
+        assert found.playbook_id == first.playbook_id
+        assert ask(store, lambda db: db.playbook("US", SESSION)) is None
+
+    def test_the_latest_playbook_is_strictly_before_the_day(self, store: Store) -> None:
+        older = make_playbook(session=SESSION - timedelta(days=7), generated_at=AT + MINUTE)
+        append(store, make_playbook(), older, make_playbook(market="US"))
+        with store.read() as db:
+            assert db.latest_playbook("KR", before=NEXT_DAY) == make_playbook()
+            assert db.latest_playbook("KR", before=SESSION) == older
+            assert db.latest_playbook("KR", before=older.session) is None
+
+    def test_fills_come_in_the_order_they_were_observed(self, store: Store) -> None:
+        append(store, make_fill(fill_id="z", filled_at=AT + MINUTE))
+        append(
+            store, make_fill(fill_id="a", filled_at=AT), make_fill(fill_id="m", instrument=APPLE)
+        )
+        with store.read() as db:
+            assert [fill.fill_id for fill in db.fills()] == ["z", "a", "m"]
+            assert [fill.fill_id for fill in db.fills("US")] == ["m"]
+            assert db.fills("KR", NEXT_DAY) == []
+
+    def test_the_newest_guard_of_each_symbol_counts(self, store: Store) -> None:
+        append(
+            store,
+            make_protection(peak_price=Decimal(72_000), updated_at=AT + MINUTE),
+            make_protection(peak_price=Decimal(71_000), updated_at=AT),
+            make_protection(symbol="000660", session=NEXT_DAY),
+            make_protection(symbol="AAPL", market="US"),
+        )
+        found = ask(store, lambda db: db.protections("KR"))
+        assert set(found) == {"005930", "000660"}
+        assert found["005930"].peak_price == 72_000
+
+    def test_a_halt_stands_until_a_person_lifts_it(self, store: Store) -> None:
+        append(store, make_halt(), make_halt(halt_id="halt-2", raised_at=AT + MINUTE))
+        with store.write() as tx:
+            tx.lift_halt("halt-1", at=AT + MINUTE, by="kim")
+        with store.write() as tx:
+            tx.lift_halt("halt-1", at=AT + timedelta(days=1), by="someone else")
+        append(store, make_halt())
+        with store.read() as db:
+            assert [halt.halt_id for halt in db.open_halts()] == ["halt-2"]
+            lifted = db.halts()[0]
+            assert (lifted.lifted_at, lifted.lifted_by) == (AT + MINUTE, "kim")
+            assert [halt.halt_id for halt in db.halts(AT + MINUTE)] == ["halt-2"]
+
+    def test_lifting_a_halt_that_does_not_exist_says_so(self, store: Store) -> None:
+        with pytest.raises(StoreError, match="no halt 'halt-9'"), store.write() as tx:
+            tx.lift_halt("halt-9", at=AT, by="kim")
+
+    def test_decisions_are_filtered_by_what_is_given(self, store: Store) -> None:
+        append(
+            store,
+            make_decision(decision_id="2", at=AT + MINUTE),
+            make_decision(decision_id="1"),
+            make_decision(decision_id="3", instrument=APPLE, market="US"),
+            make_decision(decision_id="4", session=NEXT_DAY, at=AT + timedelta(days=3)),
+        )
+
+        def ids(**given: Any) -> list[str]:
+            return [d.decision_id for d in ask(store, lambda db: db.decisions(**given))]
+
+        assert ids() == ["1", "3", "2", "4"]
+        assert ids(market="KR", session=SESSION) == ["1", "2"]
+        assert ids(symbol="AAPL") == ["3"]
+        assert ids(market="KR", symbol="AAPL") == []
+
+    def test_the_newest_outcome_of_a_decision_counts(self, store: Store) -> None:
+        later = make_outcome(outcome_pnl=Decimal(7), at=AT + timedelta(hours=9))
+        append(store, make_decision(), later, make_outcome())
+        assert ask(store, lambda db: db.outcomes("KR", SESSION)) == [later]
+        assert ask(store, lambda db: db.outcomes("KR", NEXT_DAY)) == []
+
+    def test_counts_are_of_one_session_and_market(self, store: Store) -> None:
+        append(
+            store,
+            *(make_observation(at=AT + n * MINUTE, symbol=s) for n in range(3) for s in "AB"),
+            make_observation(session=NEXT_DAY),
+            make_match(),
+            make_match(kind="first"),
+            make_match(market="US"),
+        )
+        found = ask(store, lambda db: db.counts("KR", SESSION))
+        assert found == {"ticks": 3, "observations": 6, "matches": 2}
+
+    def test_scorecards_come_newest_first_one_per_session(self, store: Store) -> None:
+        again = make_scorecard(at=AT + timedelta(hours=9), wins=2)
+        tomorrow = make_scorecard(session=NEXT_DAY, at=AT + timedelta(days=3))
+        append(store, again, make_scorecard(), tomorrow, make_scorecard(market="US"))
+        with store.read() as db:
+            assert db.scorecard("KR", SESSION) == again
+            assert db.scorecards("KR") == [tomorrow, again]
+            assert db.scorecards(limit=1) == [tomorrow]
+
+    def test_the_newest_timeframe_is_not_the_one_written_last(self, store: Store) -> None:
+        append(store, make_context(timeframe="2026-11-20", key="b"), make_context(key="a"))
+        append(store, make_context(timeframe="2026-11-19", at=AT + timedelta(days=9)))
+        append(store, make_context(layer=ContextLayer.L4, timeframe="2026-W47"))
+        with store.read() as db:
+            newest = db.context(ContextLayer.L3)
+            assert [(entry.timeframe, entry.key) for entry in newest] == [
+                ("2026-11-20", "a"),
+                ("2026-11-20", "b"),
+            ]
+            assert len(db.context(ContextLayer.L3, "2026-11-19")) == 1
+            assert db.context(ContextLayer.L3, "2026-11-18") == []
+
+    def test_backups_come_newest_first(self, store: Store) -> None:
+        append(store, make_backup(), make_backup(backup_id="2", at=AT + MINUTE))
+        assert [b.backup_id for b in ask(store, lambda db: db.backups())] == ["2", "backup-1"]
+
+    def test_recently_traded_are_distinct_instruments_newest_first(self, store: Store) -> None:
+        hynix = Instrument("000660", Market.KR, "SK hynix")
+        append(
+            store,
+            make_fill(fill_id="0", instrument=hynix, session=SESSION - timedelta(days=30)),
+            make_fill(fill_id="1", instrument=hynix),
+            make_fill(fill_id="2"),
+            make_fill(fill_id="3", instrument=Instrument("005930", Market.KR, "Samsung")),
+            make_fill(fill_id="4", instrument=APPLE),
+        )
+        with store.read() as db:
+            assert db.recently_traded("KR", since=SESSION) == [SAMSUNG, hynix]
+            assert db.recently_traded("KR", since=SESSION)[0].name == "Samsung"
+            assert db.recently_traded("KR", since=NEXT_DAY) == []
+
+
+class TestLeases:
+    TTL = timedelta(minutes=3)
+
+    def take(self, store: Store, owner: str, at: datetime) -> bool:
+        with store.write() as tx:
+            return tx.acquire_lease("session-KR", owner, at, self.TTL)
+
+    def test_one_owner_at_a_time_until_it_runs_out(self, store: Store) -> None:
+        assert self.take(store, "a", AT)
+        assert not self.take(store, "b", AT + self.TTL - timedelta(seconds=1))
+        assert ask(store, lambda db: db.lease_holder("session-KR", at=AT)) == "a"
+        assert ask(store, lambda db: db.lease_holder("session-KR", at=AT + self.TTL)) is None
+        assert self.take(store, "b", AT + self.TTL)
+        assert not self.take(store, "a", AT + self.TTL)
+
+    def test_the_owner_renews_it(self, store: Store) -> None:
+        assert self.take(store, "a", AT)
+        assert self.take(store, "a", AT + MINUTE)
+        assert not self.take(store, "b", AT + self.TTL)
+
+    def test_a_released_lease_is_free_and_only_its_owner_releases_it(self, store: Store) -> None:
+        assert self.take(store, "a", AT)
+        with store.write() as tx:
+            tx.release_lease("session-KR", "b")
+        assert not self.take(store, "b", AT)
+        with store.write() as tx:
+            tx.release_lease("session-KR", "a")
+            assert tx.lease_holder("session-KR", at=AT) is None
+        assert self.take(store, "b", AT)
+
+
+class TestTheDescribedTables:
+    COLUMNS = {
+        "trades": "id timestamp stock_code action confidence rationale quantity price pnl market"
+        " exchange_code selection_context decision_id",
+        "contexts": "id layer timeframe key value created_at updated_at",
+        "decision_logs": "decision_id timestamp stock_code market exchange_code action confidence"
+        " rationale context_snapshot input_data outcome_pnl outcome_accuracy reviewed review_notes",
+        "playbooks": "id date market status playbook_json generated_at token_count scenario_count"
+        " match_count",
+        "context_metadata": "layer description retention_days aggregation_source",
+    }
+
+    @pytest.mark.parametrize("name", COLUMNS)
+    def test_names_and_columns_are_the_described_ones(self, store: Store, name: str) -> None:
+        found = [row[0] for row in ask(store, lambda db: sql(db, f"DESCRIBE {name}"))]
+        wanted = self.COLUMNS[name].split()
+        assert found[: len(wanted)] == wanted
+
+    def test_the_seven_layers_are_described(self, store: Store) -> None:
+        found = ask(store, lambda db: sql(db, "SELECT layer FROM context_metadata ORDER BY 1"))
+        assert [layer for (layer,) in found] == list(ContextLayer)
+
+    def test_trades_shows_what_was_traded_and_what_it_brought(self, store: Store) -> None:
+        sell = make_intent(intent_id="sell", decision_id="d-sell", side=Side.SELL)
+        append(
+            store,
+            make_decision(),
+            make_decision(decision_id="hold", action="HOLD"),
+            make_intent(),
+            make_fill(quantity=10, price=Decimal(1000), fee=Decimal(10)),
+        )
+        append(
+            store,
+            make_lot(quantity=2, price=Decimal(900), adopted_at=AT + 2 * MINUTE),
+            sell,
+            make_fill(
+                fill_id="out", intent_id="sell", side=Side.SELL, quantity=12,
+                price=Decimal(1100), fee=Decimal(12), tax=Decimal(24), filled_at=AT + 3 * MINUTE,
+            ),
+        )  # fmt: skip
+        found = ask(
+            store,
+            lambda db: sql(
+                db,
+                "SELECT stock_code, action, confidence, quantity, price, pnl, adopted_pnl, market,"
+                " exchange_code, selection_context->>'signal', decision_id FROM trades ORDER BY id",
+            ),
+        )
+        assert found == [
+            ("005930", "BUY", 85, 10, 1000, 0, 0, "KR", "KRX", "oversold", "decision-1"),
+            # Strategy: 10 x 100 less 10 entry fee, 10 exit fee, 20 tax. Adopted: 2 x 200 less 2, 4.
+            ("005930", "SELL", None, 12, 1100, 960, 394, "KR", "KRX", None, "d-sell"),
+        ]
+
+    def test_profit_is_booked_once_however_often_a_fill_is_seen(self, store: Store) -> None:
+        sale = make_fill(fill_id="out", side=Side.SELL, quantity=4, filled_at=AT + 2 * MINUTE)
+        for _ in range(2):
+            append(store, make_fill(), sale)
+        assert ask(store, lambda db: sql(db, "SELECT count(*) FROM closed_trades")) == [(1,)]
+
+    def test_a_decision_is_reviewed_once_it_has_an_outcome(self, store: Store) -> None:
+        append(store, make_decision(), make_decision(decision_id="open"), make_outcome())
+        found = ask(
+            store,
+            lambda db: sql(
+                db,
+                "SELECT decision_id, outcome_pnl, outcome_accuracy, reviewed, review_notes"
+                " FROM decision_logs ORDER BY decision_id",
+            ),
+        )
+        assert found == [
+            ("decision-1", Decimal("-1234.5"), 0.0, True, "sold into strength too late"),
+            ("open", None, None, False, None),
+        ]
+
+    def test_a_playbook_is_generated_then_active_then_expired(self, store: Store) -> None:
+        def statuses() -> list[tuple[str, int]]:
+            return ask(
+                store, lambda db: sql(db, "SELECT status, match_count FROM playbooks ORDER BY id")
+            )
+
+        append(store, make_playbook())
+        assert statuses() == [("generated", 0)]
+        append(store, make_observation(), make_match(kind="first"), make_match(kind="near"))
+        assert statuses() == [("active", 1)]
+        append(store, make_playbook(token_count=1, generated_at=AT + MINUTE))
+        append(store, make_match(kind="first", at=AT + 2 * MINUTE))
+        assert statuses() == [("expired", 1), ("active", 1)]
+        append(store, make_scorecard())
+        assert statuses() == [("expired", 1), ("expired", 1)]
+
+    def test_positions_count_every_origin(self, store: Store) -> None:
+        append(
+            store,
+            make_fill(quantity=10),
+            make_fill(fill_id="2", side=Side.SELL, quantity=4),
+            make_lot(quantity=3),
+        )
+        found = ask(store, lambda db: sql(db, "SELECT symbol, quantity FROM positions"))
+        assert found == [("005930", 9)]
+
+    def test_daily_pnl_runs_from_the_first_equity_of_the_session(self, store: Store) -> None:
+        append(
+            store,
+            make_equity(equity=Decimal(1000), at=AT),
+            make_equity(equity=Decimal(1200), at=AT + MINUTE),
+            make_equity(equity=Decimal(970), at=AT + 2 * MINUTE),
+        )
+        found = ask(store, lambda db: sql(db, "SELECT pnl, pnl_pct FROM daily_pnl"))
+        assert found == [(-30, -3.0)]
+
+
+class TestSnapshots:
+    def test_a_snapshot_opens_as_a_store_with_the_same_rows(
+        self, store: Store, tmp_path: Path
+    ) -> None:
+        append(store, *one_of_each())
+        target = tmp_path / "copies" / "copy.duckdb"
+        rows = store.snapshot(target)
+        copy = DuckStore(target)
+        assert (
+            rows == ask(copy, lambda db: db.total_rows()) == ask(store, lambda db: db.total_rows())
+        )
+        assert ask(copy, lambda db: db.orders()) == ask(store, lambda db: db.orders())
+        append(copy, make_playbook(generated_at=AT + MINUTE))
+        assert ask(copy, lambda db: sql(db, "SELECT count(DISTINCT id) FROM playbooks")) == [(2,)]
+        assert [path.name for path in target.parent.glob("*.duckdb*")] != []
+        assert not list(target.parent.glob(".*"))
+
+    def test_it_never_overwrites_a_file(self, store: Store, tmp_path: Path) -> None:
+        target = tmp_path / "copy.duckdb"
+        target.write_text("precious")
+        with pytest.raises(StoreError, match="exists already"):
+            store.snapshot(target)
+        assert target.read_text() == "precious"
+
+    def test_a_failure_leaves_nothing_behind(self, store: Store, tmp_path: Path) -> None:
+        append(store, make_notification())
+        blocker = tmp_path / "a-file"
+        blocker.write_text("")
+        before = sorted(tmp_path.rglob("*"))
+        with pytest.raises(StoreError, match="cannot write the snapshot"):
+            store.snapshot(blocker / "copy.duckdb")
+        assert sorted(tmp_path.rglob("*")) == before
+
+
+class TestTheDoor:
+    @pytest.mark.parametrize("inner", ["read", "write"])
+    @pytest.mark.parametrize("outer", ["read", "write"])
+    def test_a_block_inside_a_block_is_an_error_at_once(
+        self, store: Store, outer: str, inner: str
+    ) -> None:
+        with getattr(store, outer)():
+            with pytest.raises(RuntimeError, match="already open in this thread"):
+                with getattr(store, inner)():
+                    pass  # pragma: no cover
+        append(store, make_notification())
+
+    def test_threads_wait_for_each_other(self, store: Store) -> None:
+        def work(name: int) -> None:
+            for n in range(5):
+                append(store, make_notification(notification_id=f"{name}-{n}"))
+
+        threads = [threading.Thread(target=work, args=(n,)) for n in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        assert ask(store, lambda db: sql(db, "SELECT count(*) FROM notifications")) == [(20,)]
+
+    def test_a_reader_is_of_no_use_after_its_block(self, store: Store) -> None:
+        with store.read() as db:
+            pass
+        with pytest.raises(Exception, match="closed"):
+            db.fills()
+
+
+def sql(db: Any, statement: str) -> list[tuple[Any, ...]]:
+    """A query of the test's own, for what the port does not show."""
+    return db._connection.execute(statement).fetchall()
+
+
+def _path_to(state: OrderState) -> list[OrderState]:
+    """A shortest legal life that ends in ``state``."""
+    paths: list[list[OrderState]] = [[S.INTENDED], [S.REFUSED]]
+    for path in paths:
+        if path[-1] is state:
+            return path
+        paths.extend([*path, after] for after in TRANSITIONS[path[-1]] if after not in path)
+    raise AssertionError(f"no order can become {state}")

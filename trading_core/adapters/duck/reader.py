@@ -1,0 +1,245 @@
+"""Every query of the ``StoreReader`` port over one open connection."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Any, TypeVar
+
+from duckdb import DuckDBPyConnection
+
+from trading_core.adapters.duck import rows
+from trading_core.adapters.duck.codecs import from_micros, tidy, to_micros
+from trading_core.adapters.duck.tables import Table
+from trading_core.model.journal import (
+    BackupRecord,
+    ContextEntry,
+    ContextLayer,
+    Decision,
+    DecisionOutcome,
+    EquityPoint,
+    Halt,
+    LlmCall,
+    MatchRow,
+    ObservationRow,
+    Scorecard,
+)
+from trading_core.model.market import Instrument, Market
+from trading_core.model.order import Fill, OrderEvent, OrderRecord, OrderState
+from trading_core.model.playbook import Playbook
+from trading_core.model.portfolio import AdoptedLot, Protection
+
+T = TypeVar("T")
+
+_FINAL_STATES = ", ".join(f"'{state}'" for state in OrderState if state.is_final)
+
+
+class Where:
+    """A WHERE clause of the filters that were given; ``None`` means "any"."""
+
+    def __init__(self, alias: str = "", **equals: Any) -> None:
+        prefix = f"{alias}." if alias else ""
+        given = {name: value for name, value in equals.items() if value is not None}
+        self.terms = [f'{prefix}"{name}" = ?' for name in given]
+        self.parameters: list[Any] = list(given.values())
+
+    def also(self, term: str, *parameters: Any) -> Where:
+        self.terms.append(term)
+        self.parameters += parameters
+        return self
+
+    def __str__(self) -> str:
+        return f"WHERE {' AND '.join(self.terms)}" if self.terms else ""
+
+
+class DuckReader:
+    """The queries; valid inside the ``with`` block that handed it out."""
+
+    def __init__(self, connection: DuckDBPyConnection) -> None:
+        self._connection = connection
+
+    def _rows(
+        self, sql: str, parameters: Sequence[Any] | dict[str, Any] = ()
+    ) -> list[tuple[Any, ...]]:
+        return self._connection.execute(sql, parameters).fetchall()
+
+    def _select(
+        self,
+        table: Table[T],
+        where: Where | None = None,
+        order_by: str = "",
+        *,
+        newest: str = "",
+        limit: int = 0,
+    ) -> list[T]:
+        """Records of one table. ``newest`` keeps one row per group: ``"symbol: updated_at"``."""
+        where = where or Where()
+        sql = f"SELECT {table.select('t')} FROM {table.name} t {where}"
+        if newest:
+            group, latest = newest.split(": ")
+            sql += (
+                f" QUALIFY row_number() OVER"
+                f" (PARTITION BY {group} ORDER BY {latest} DESC, t.rowid DESC) = 1"
+            )
+        sql += f" ORDER BY {order_by}" if order_by else ""
+        sql += f" LIMIT {limit}" if limit else ""
+        return [table.decode(row) for row in self._rows(sql, where.parameters)]
+
+    def playbook(self, market: str, session: date) -> Playbook | None:
+        return self._newest_playbook(Where(market=market, session=session))
+
+    def latest_playbook(self, market: str, *, before: date) -> Playbook | None:
+        return self._newest_playbook(Where(market=market).also("session < ?", before))
+
+    def _newest_playbook(self, where: Where) -> Playbook | None:
+        newest = "t.session DESC, t.generated_at DESC, t.id DESC"
+        return next(iter(self._select(rows.PLAYBOOKS, where, newest, limit=1)), None)
+
+    def orders(
+        self, market: str | None = None, session: date | None = None
+    ) -> Sequence[OrderRecord]:
+        return self._orders(Where(market=market, session=session))
+
+    def unsettled_orders(self, market: str) -> Sequence[OrderRecord]:
+        return self._orders(Where(market=market).also(f"state NOT IN ({_FINAL_STATES})"))
+
+    def _orders(self, where: Where) -> list[OrderRecord]:
+        wanted = f"SELECT intent_id FROM order_states {where}"
+        events: dict[str, list[OrderEvent]] = {}
+        for event in self._select(
+            rows.ORDER_EVENTS,
+            Where().also(f"intent_id IN ({wanted})", *where.parameters),
+            "t.intent_id, t.sequence",
+        ):
+            events.setdefault(event.intent_id, []).append(event)
+        intent = rows.ORDER_INTENTS
+        found = self._rows(
+            f"SELECT state, filled_quantity, filled_amount, {intent.select('o')}"
+            f" FROM order_states o {where} ORDER BY o.created_at, o.id",
+            where.parameters,
+        )
+        return [
+            OrderRecord(
+                intent=(wish := intent.decode(row[3:])),
+                state=OrderState(row[0]),
+                events=tuple(events.get(wish.intent_id, ())),
+                filled_quantity=row[1],
+                filled_amount=tidy(row[2]),
+            )
+            for row in found
+        ]
+
+    def fills(self, market: str | None = None, session: date | None = None) -> Sequence[Fill]:
+        return self._select(rows.FILLS, Where(market=market, session=session), "t.id")
+
+    def adopted_lots(self, market: str) -> Sequence[AdoptedLot]:
+        return self._select(rows.ADOPTED_LOTS, Where(market=market), "t.adopted_at, t.lot_id")
+
+    def protections(self, market: str) -> dict[str, Protection]:
+        found = self._select(rows.PROTECTIONS, Where(market=market), newest="symbol: updated_at")
+        return {row.protection.symbol: row.protection for row in found}
+
+    def open_halts(self) -> Sequence[Halt]:
+        where = Where().also("lifted_at IS NULL")
+        return self._select(rows.HALTS, where, "t.raised_at, t.halt_id")
+
+    def halts(self, session_from: datetime | None = None) -> Sequence[Halt]:
+        where = Where()
+        if session_from is not None:
+            where.also("raised_at >= make_timestamptz(?::BIGINT)", to_micros(session_from))
+        return self._select(rows.HALTS, where, "t.raised_at, t.halt_id")
+
+    def equity_curve(self, market: str, session: date) -> Sequence[EquityPoint]:
+        where = Where(market=market, session=session)
+        return self._select(rows.EQUITY, where, "t.observed_at, t.currency")
+
+    def decisions(
+        self, market: str | None = None, session: date | None = None, symbol: str | None = None
+    ) -> Sequence[Decision]:
+        where = Where(market=market, session=session, symbol=symbol)
+        return self._select(rows.DECISIONS, where, "t.decided_at, t.rowid")
+
+    def outcomes(self, market: str, session: date) -> Sequence[DecisionOutcome]:
+        where = Where(market=market, session=session)
+        found = self._rows(
+            f"SELECT {rows.DECISION_OUTCOMES.select('t')}"
+            f" FROM decision_outcomes t JOIN decisions d USING (decision_id) {where}"
+            " QUALIFY row_number() OVER"
+            " (PARTITION BY t.decision_id ORDER BY t.reviewed_at DESC) = 1"
+            " ORDER BY d.decided_at, d.rowid",
+            where.parameters,
+        )
+        return [rows.DECISION_OUTCOMES.decode(row) for row in found]
+
+    def matches(self, market: str, session: date, symbol: str | None = None) -> Sequence[MatchRow]:
+        where = Where(market=market, session=session, symbol=symbol)
+        return self._select(rows.MATCHES, where, "t.matched_at, t.rowid")
+
+    def observations(
+        self, market: str, session: date, symbol: str | None = None
+    ) -> Sequence[ObservationRow]:
+        where = Where(market=market, session=session, symbol=symbol)
+        return self._select(rows.OBSERVATIONS, where, "t.observed_at, t.rowid")
+
+    def counts(self, market: str, session: date) -> dict[str, int]:
+        [(ticks, observations, matches)] = self._rows(
+            "SELECT count(DISTINCT observed_at), count(*), (SELECT count(*) FROM matches"
+            " WHERE market = ? AND session = ?) FROM observations WHERE market = ? AND session = ?",
+            [market, session] * 2,
+        )
+        return {"ticks": ticks, "observations": observations, "matches": matches}
+
+    def llm_calls(
+        self, market: str | None = None, session: date | None = None
+    ) -> Sequence[LlmCall]:
+        where = Where(market=market, session=session)
+        return self._select(rows.LLM_CALLS, where, "t.called_at, t.rowid")
+
+    def scorecard(self, market: str, session: date) -> Scorecard | None:
+        where = Where(market=market, session=session)
+        return next(iter(self._select(rows.SCORECARDS, where, "t.scored_at DESC", limit=1)), None)
+
+    def scorecards(self, market: str | None = None, limit: int = 30) -> Sequence[Scorecard]:
+        return self._select(
+            rows.SCORECARDS,
+            Where(market=market),
+            "t.session DESC, t.scored_at DESC",
+            newest="market, session: scored_at",
+            limit=limit,
+        )
+
+    def context(self, layer: ContextLayer, timeframe: str | None = None) -> Sequence[ContextEntry]:
+        where = Where(layer=str(layer), timeframe=timeframe)
+        if timeframe is None:
+            # Timeframes sort as text (2026-11-22, 2026-W47); the newest is not the one that was
+            # written last, because an old day may be summed up again.
+            newest = "timeframe = (SELECT max(timeframe) FROM contexts WHERE layer = ?)"
+            where.also(newest, str(layer))
+        return self._select(rows.CONTEXTS, where, "t.key")
+
+    def backups(self) -> Sequence[BackupRecord]:
+        return self._select(rows.BACKUPS, None, "t.created_at DESC, t.rowid DESC")
+
+    def recently_traded(self, market: str, *, since: date) -> Sequence[Instrument]:
+        found = self._rows(
+            "SELECT symbol, arg_max(exchange, id), arg_max(name, id), arg_max(is_fund, id)"
+            " FROM fills"
+            " WHERE market = ? AND session >= ? GROUP BY symbol ORDER BY max(id) DESC",
+            [market, since],
+        )
+        return [
+            Instrument(symbol, Market(exchange), name, is_fund)
+            for symbol, exchange, name, is_fund in found
+        ]
+
+    def lease_holder(self, name: str, *, at: datetime) -> str | None:
+        found = self._rows("SELECT owner, epoch_us(expires_at) FROM leases WHERE name = ?", [name])
+        if not found or not found[0][0] or from_micros(found[0][1]) <= at:
+            return None
+        return str(found[0][0])
+
+    def total_rows(self) -> int:
+        """Rows of all tables together."""
+        names = self._rows("SELECT table_name FROM duckdb_tables() WHERE NOT internal")
+        counts = (self._rows(f'SELECT count(*) FROM "{name}"') for (name,) in names)
+        return sum(int(count) for [(count,)] in counts)

@@ -1,0 +1,424 @@
+"""Which record lives in which table, and how it becomes a row and the record again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+from trading_core.adapters.duck.codecs import (
+    AMOUNTS,
+    BOOLEAN,
+    DATE,
+    DECIMAL,
+    FLOAT,
+    INTEGER,
+    JSON,
+    TEXT,
+    TIME,
+    Codec,
+    enum_of,
+)
+from trading_core.adapters.duck.tables import Table, table
+from trading_core.model.journal import (
+    BackupRecord,
+    ContextEntry,
+    ContextLayer,
+    Decision,
+    DecisionOutcome,
+    EquityPoint,
+    Halt,
+    HaltKind,
+    LlmCall,
+    MatchRow,
+    Notification,
+    ObservationRow,
+    ProtectionRow,
+    Scorecard,
+)
+from trading_core.model.market import Currency, Instrument, Market
+from trading_core.model.order import (
+    Fill,
+    IntentReason,
+    OrderEvent,
+    OrderIntent,
+    OrderState,
+    OrderType,
+    Side,
+)
+from trading_core.model.playbook import Playbook
+from trading_core.model.portfolio import AdoptedLot, ExitState, PositionOrigin, Protection
+from trading_core.rules.positions import ClosedTrade
+
+T = TypeVar("T")
+
+
+def _with_instrument(record: Callable[..., T]) -> Callable[[dict[str, Any]], T]:
+    def build(values: dict[str, Any]) -> T:
+        parts = [values.pop(attribute) for _, attribute in _INSTRUMENT.values()]
+        return record(instrument=Instrument(*parts), **values)
+
+    return build
+
+
+def _protection_row(values: dict[str, Any]) -> ProtectionRow:
+    guard = {
+        path.removeprefix("protection."): values.pop(path)
+        for path in list(values)
+        if path.startswith("protection.")
+    }
+    return ProtectionRow(protection=Protection(**guard), **values)
+
+
+_INSTRUMENT: dict[str, tuple[Codec, str]] = {
+    "symbol": (TEXT, "instrument.symbol"),
+    "exchange": (enum_of(Market), "instrument.market"),
+    "name": (TEXT, "instrument.name"),
+    "is_fund": (BOOLEAN, "instrument.is_fund"),
+}
+_GROUP: dict[str, tuple[Codec, str]] = {"market": (TEXT, "instrument.market.group")}
+_MARKET_SESSION = {"market": TEXT, "session": DATE}
+
+
+PLAYBOOKS = table(
+    "playbook_versions",
+    Playbook,
+    {
+        "playbook_json": (
+            Codec(
+                Playbook.model_dump_json,
+                Playbook.model_validate_json,
+                JSON.parameter,
+                JSON.selected,
+            ),
+            "",
+        ),
+    },
+    "playbook_id generated_at",
+    stored_only={
+        "playbook_id": (TEXT, "playbook_id"),
+        "market": (TEXT, "market"),
+        "session": (DATE, "session"),
+        "source": (TEXT, "source"),
+        "generated_at": (TIME, "generated_at"),
+        "token_count": (INTEGER, "token_count"),
+        "scenario_count": (INTEGER, "scenario_count"),
+    },
+    build=lambda values: cast(Playbook, values[""]),
+)
+
+DECISIONS = table(
+    "decisions",
+    Decision,
+    {
+        "decision_id": TEXT,
+        "decided_at": (TIME, "at"),
+        **_MARKET_SESSION,
+        **_INSTRUMENT,
+        "action": TEXT,
+        "confidence": INTEGER,
+        "rationale": TEXT,
+        "scenario_id": TEXT,
+        "playbook_id": TEXT,
+        "context_snapshot": JSON,
+        "input_data": JSON,
+    },
+    "decision_id",
+    build=_with_instrument(Decision),
+)
+
+DECISION_OUTCOMES = table(
+    "decision_outcomes",
+    DecisionOutcome,
+    {
+        "decision_id": TEXT,
+        "outcome_pnl": DECIMAL,
+        "outcome_accuracy": FLOAT,
+        "review_notes": (TEXT, "note"),
+        "reviewed_at": (TIME, "at"),
+    },
+    "decision_id reviewed_at",
+)
+
+ORDER_INTENTS = table(
+    "order_intents",
+    OrderIntent,
+    {
+        "intent_id": TEXT,
+        "decision_id": TEXT,
+        **_INSTRUMENT,
+        "session": DATE,
+        "side": enum_of(Side),
+        "quantity": INTEGER,
+        "order_type": enum_of(OrderType),
+        "limit_price": DECIMAL,
+        "decided_price": DECIMAL,
+        "currency": enum_of(Currency),
+        "reason": enum_of(IntentReason),
+        "created_at": TIME,
+    },
+    "intent_id",
+    stored_only=_GROUP,
+    build=_with_instrument(OrderIntent),
+)
+
+ORDER_EVENTS = table(
+    "order_events",
+    OrderEvent,
+    {
+        "intent_id": TEXT,
+        "sequence": INTEGER,
+        "state": enum_of(OrderState),
+        "occurred_at": (TIME, "at"),
+        "order_no": TEXT,
+        "branch_no": TEXT,
+        "code": TEXT,
+        "note": TEXT,
+    },
+    "intent_id sequence",
+)
+
+FILLS = table(
+    "fills",
+    Fill,
+    {
+        "fill_id": TEXT,
+        "intent_id": TEXT,
+        "order_no": TEXT,
+        **_INSTRUMENT,
+        "session": DATE,
+        "side": enum_of(Side),
+        "quantity": INTEGER,
+        "price": DECIMAL,
+        "amount": DECIMAL,
+        "fee": DECIMAL,
+        "tax": DECIMAL,
+        "currency": enum_of(Currency),
+        "filled_at": TIME,
+    },
+    "fill_id",
+    stored_only=_GROUP,
+    build=_with_instrument(Fill),
+)
+
+ADOPTED_LOTS = table(
+    "adopted_lots",
+    AdoptedLot,
+    {
+        "lot_id": TEXT,
+        **_INSTRUMENT,
+        "session": DATE,
+        "quantity": INTEGER,
+        "price": DECIMAL,
+        "currency": enum_of(Currency),
+        "adopted_at": TIME,
+        "note": TEXT,
+    },
+    "lot_id",
+    stored_only=_GROUP,
+    build=_with_instrument(AdoptedLot),
+)
+
+CLOSED_TRADES = table(
+    "closed_trades",
+    ClosedTrade,
+    {
+        "closing_id": TEXT,
+        "origin": enum_of(PositionOrigin),
+        "intent_id": TEXT,
+        **_INSTRUMENT,
+        "session": DATE,
+        "quantity": INTEGER,
+        "proceeds": DECIMAL,
+        "cost": DECIMAL,
+        "entry_costs": DECIMAL,
+        "exit_costs": DECIMAL,
+        "currency": enum_of(Currency),
+        "closed_at": TIME,
+    },
+    "closing_id origin",
+    stored_only=_GROUP,
+    build=_with_instrument(ClosedTrade),
+)
+
+OBSERVATIONS = table(
+    "observations",
+    ObservationRow,
+    {
+        **_MARKET_SESSION,
+        "observed_at": (TIME, "at"),
+        "symbol": TEXT,
+        "fields": (JSON, "values"),
+    },
+    "market session observed_at symbol",
+    indexed=False,
+)
+
+MATCHES = table(
+    "matches",
+    MatchRow,
+    {
+        **_MARKET_SESSION,
+        "matched_at": (TIME, "at"),
+        "symbol": TEXT,
+        "scenario_id": TEXT,
+        "kind": TEXT,
+        "action": TEXT,
+        "confidence": INTEGER,
+        "field": TEXT,
+        "op": TEXT,
+        "threshold": FLOAT,
+        "value": FLOAT,
+        "distance": FLOAT,
+    },
+    "market session matched_at symbol scenario_id kind field op",
+)
+
+EQUITY = table(
+    "equity",
+    EquityPoint,
+    {
+        **_MARKET_SESSION,
+        "observed_at": (TIME, "at"),
+        "currency": enum_of(Currency),
+        "cash": DECIMAL,
+        "holdings_value": DECIMAL,
+        "equity": DECIMAL,
+    },
+    "market session observed_at currency",
+)
+
+HALTS = table(
+    "halts",
+    Halt,
+    {
+        "halt_id": TEXT,
+        "kind": enum_of(HaltKind),
+        "scope": TEXT,
+        "reason": TEXT,
+        "raised_at": TIME,
+        "lifted_at": TIME,
+        "lifted_by": TEXT,
+    },
+    "halt_id",
+)
+
+LLM_CALLS = table(
+    "llm_calls",
+    LlmCall,
+    {
+        "call_id": TEXT,
+        "called_at": (TIME, "at"),
+        **_MARKET_SESSION,
+        "model": TEXT,
+        "purpose": TEXT,
+        "outcome": TEXT,
+        "input_tokens": INTEGER,
+        "output_tokens": INTEGER,
+        "cost_usd": DECIMAL,
+        "latency_ms": INTEGER,
+        "prompt_hash": TEXT,
+        "detail": TEXT,
+    },
+    "call_id",
+)
+
+SCORECARDS = table(
+    "scorecards",
+    Scorecard,
+    {
+        **_MARKET_SESSION,
+        "scored_at": (TIME, "at"),
+        **dict.fromkeys(
+            ("decisions", "buys", "sells", "holds", "orders", "filled_orders", "refused"), INTEGER
+        ),
+        **dict.fromkeys(("gross_pnl", "fees", "taxes", "net_pnl"), AMOUNTS),
+        "wins": INTEGER,
+        "losses": INTEGER,
+        **dict.fromkeys(("win_rate_pct", "average_confidence", "match_rate_pct"), FLOAT),
+        **dict.fromkeys(("best", "worst", "lessons"), JSON),
+        "playbook_source": TEXT,
+    },
+    "market session scored_at",
+)
+
+CONTEXTS = table(
+    "contexts",
+    ContextEntry,
+    {
+        "layer": enum_of(ContextLayer),
+        "timeframe": TEXT,
+        "key": TEXT,
+        "value": JSON,
+        "updated_at": (TIME, "at"),
+    },
+    "layer timeframe key",
+    stored_only={"created_at": (TIME, "at")},
+    replaces=("value", "updated_at"),
+)
+
+BACKUPS = table(
+    "backups",
+    BackupRecord,
+    {
+        "backup_id": TEXT,
+        "created_at": (TIME, "at"),
+        "path": TEXT,
+        "bytes": INTEGER,
+        "sha256": TEXT,
+        "rows": INTEGER,
+        "verified": BOOLEAN,
+        "note": TEXT,
+    },
+    "backup_id",
+)
+
+NOTIFICATIONS = table(
+    "notifications",
+    Notification,
+    {
+        "notification_id": TEXT,
+        "sent_at": (TIME, "at"),
+        "kind": TEXT,
+        "level": TEXT,
+        "text": TEXT,
+        "delivered": BOOLEAN,
+    },
+    "notification_id",
+)
+
+PROTECTIONS = table(
+    "protections",
+    ProtectionRow,
+    {
+        **_MARKET_SESSION,
+        "symbol": (TEXT, "protection.symbol"),
+        "stop_loss_pct": (FLOAT, "protection.stop_loss_pct"),
+        "take_profit_pct": (FLOAT, "protection.take_profit_pct"),
+        "state": (enum_of(ExitState), "protection.state"),
+        "peak_price": (DECIMAL, "protection.peak_price"),
+        "updated_at": (TIME, "protection.updated_at"),
+    },
+    "market session symbol updated_at",
+    build=_protection_row,
+)
+
+# In the order they are written: what others stand on comes first.
+RECORD_TABLES: tuple[Table[Any], ...] = (
+    PLAYBOOKS,
+    DECISIONS,
+    DECISION_OUTCOMES,
+    ORDER_INTENTS,
+    ORDER_EVENTS,
+    ADOPTED_LOTS,
+    FILLS,
+    OBSERVATIONS,
+    MATCHES,
+    EQUITY,
+    HALTS,
+    LLM_CALLS,
+    SCORECARDS,
+    CONTEXTS,
+    BACKUPS,
+    NOTIFICATIONS,
+    PROTECTIONS,
+)

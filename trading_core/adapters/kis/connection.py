@@ -1,0 +1,179 @@
+"""Opens the broker: one HTTP client, one token, one rate limit, two ports."""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import logging
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from urllib.parse import urlsplit
+
+import httpx
+
+from trading_core.adapters.kis.broker import KisBroker
+from trading_core.adapters.kis.market_data import KisMarketData
+from trading_core.adapters.kis.rate_limit import RateLimiter
+from trading_core.adapters.kis.redaction import Redactor
+from trading_core.adapters.kis.tokens import TokenCache
+from trading_core.adapters.kis.tr_table import Personality
+from trading_core.adapters.kis.transport import Credentials, KisTransport
+from trading_core.clock import Clock
+from trading_core.errors import ConfigError
+from trading_core.model.market import Instrument
+
+_log = logging.getLogger(__name__)
+
+REAL_HOST = "openapi.koreainvestment.com"
+PAPER_HOST = "openapivts.koreainvestment.com"
+_CLIENT_LOGGERS = ("httpx", "httpcore.http11", "httpcore.connection")
+_ACCOUNT = re.compile(r"([0-9]{8})-([0-9]{2})", re.ASCII)
+_KEY = re.compile(r"[!-~]+", re.ASCII)
+
+
+class KisConnection:
+    """An open broker. Use ``async with``, or close it with :meth:`aclose`."""
+
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        redactor: Redactor,
+        *,
+        broker: KisBroker,
+        market_data: KisMarketData,
+    ) -> None:
+        self.broker = broker
+        self.market_data = market_data
+        self._client = client
+        self._redactor = redactor
+        for name in _CLIENT_LOGGERS:
+            logging.getLogger(name).addFilter(redactor)
+
+    def __repr__(self) -> str:
+        return f"KisConnection({self._client.base_url.host})"
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the HTTP client; a second call does nothing."""
+        await self._client.aclose()
+        for name in _CLIENT_LOGGERS:
+            logging.getLogger(name).removeFilter(self._redactor)
+
+
+def open_kis(
+    *,
+    base_url: str,
+    app_key: str,
+    app_secret: str,
+    account_no: str,
+    personality: Personality,
+    home: Path,
+    clock: Clock,
+    rate_limit_rps: float | None,
+    verify_tls: bool = True,
+    hashkey: bool = False,
+    timeout_seconds: float = 10.0,
+    instruments: Mapping[str, Instrument] | None = None,
+    transport: httpx.AsyncBaseTransport | None = None,
+    retry_base_seconds: float = 1.0,
+) -> KisConnection:
+    """Make a connection; nothing is sent before the first call of a port.
+
+    Args:
+        base_url: The REST host, for example ``https://openapi.koreainvestment.com:9443``.
+        account_no: ``12345678-01``: account and product.
+        personality: Which host's TR ids and limits to use; must fit ``base_url``.
+        home: The folder for the shared token and rate-limit files.
+        clock: Stamps answers and ages tokens.
+        rate_limit_rps: Calls a second, all processes together; None for no limit.
+        verify_tls: False is allowed for the paper host alone, whose certificate is known to fail.
+        hashkey: Sign orders with the optional hash key (one more call each).
+        timeout_seconds: For connecting, sending and every wait for bytes.
+        instruments: Tells an overseas symbol's exchange and name where the broker does not.
+        transport: Replaces the network, for tests.
+        retry_base_seconds: Reads wait ``base * 2**attempt`` seconds between attempts.
+
+    Raises:
+        ConfigError: a key, account or host is not usable.
+    """
+    account = _ACCOUNT.fullmatch(account_no)
+    if account is None:
+        raise ConfigError("the account number must look like 12345678-01")
+    if not _KEY.fullmatch(app_key) or not _KEY.fullmatch(app_secret):
+        raise ConfigError("the app key and secret must be set, without blanks")
+    loopback = _check_host(base_url, personality, verify_tls)
+    redactor = Redactor()
+    redactor.add(app_key, app_secret, account_no, account_no.replace("-", ""), account[1])
+    folder = home / "kis"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    client = httpx.AsyncClient(
+        base_url=base_url,
+        verify=verify_tls,
+        timeout=timeout_seconds,
+        transport=transport,
+        # A proxy must not stand between this process and the twin on the same machine.
+        trust_env=not loopback,
+        follow_redirects=False,
+    )
+    app_hash = hashlib.sha256(f"{app_key}|{base_url}".encode()).hexdigest()[:16]
+    http = KisTransport(
+        client,
+        personality=personality,
+        credentials=Credentials(app_key, app_secret, account[1], account[2]),
+        limiter=RateLimiter(folder / f"calls-{app_hash}.bin", rate_limit_rps),
+        redactor=redactor,
+        hashkey=hashkey,
+        retry_base_seconds=retry_base_seconds,
+    )
+    http.tokens = TokenCache(
+        folder,
+        key=f"{app_key}|{base_url}",
+        issue=http.issue_token,
+        clock=clock,
+        redactor=redactor,
+    )
+    known = instruments if instruments is not None else {}
+    return KisConnection(
+        client,
+        redactor,
+        broker=KisBroker(http, clock, known),
+        market_data=KisMarketData(http, clock, known),
+    )
+
+
+def _check_host(base_url: str, personality: Personality, verify_tls: bool) -> bool:
+    """Refuse unsafe or contradictory hosts; True for this machine."""
+    address = urlsplit(base_url)
+    host = (address.hostname or "").lower()
+    loopback = _is_loopback(host)
+    if address.scheme not in ("http", "https") or not host:
+        raise ConfigError("the broker's address must start with https://")
+    if address.scheme == "http" and not loopback:
+        raise ConfigError(f"keys are not sent to {host} without TLS; use https://")
+    if (personality, host) in (("real", PAPER_HOST), ("paper", REAL_HOST)):
+        raise ConfigError(f"{host} is not the broker's {personality} host")
+    if not verify_tls:
+        if host != PAPER_HOST:
+            raise ConfigError(f"TLS checks can be switched off for {PAPER_HOST} only")
+        _log.warning("TLS certificates of %s are not checked", PAPER_HOST)
+    return loopback
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,338 @@
+"""One connection to the broker's REST host: headers, token, and retries for reads alone.
+
+``rt_cd`` decides success, never the HTTP status. A read may be asked again; an order, modify or
+cancel leaves this process exactly once, and what is not certain afterwards is *unknown*.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, TypeGuard
+
+import httpx
+
+from trading_core.adapters.kis import codes
+from trading_core.adapters.kis.rate_limit import Priority, RateLimiter
+from trading_core.adapters.kis.redaction import Redactor
+from trading_core.adapters.kis.tokens import IssuedToken, TokenCache
+from trading_core.adapters.kis.tr_table import Personality, Query, query_tr
+from trading_core.errors import (
+    BrokerError,
+    BrokerUnavailable,
+    NotOffered,
+    OrderOutcomeUnknown,
+    OrderRejected,
+    RateLimited,
+    TokenExpired,
+)
+
+Body = Mapping[str, Any]
+
+_JSON = "application/json; charset=utf-8"
+_MAX_RETRIES = 3
+_MAX_PAGES = 100
+_NOTHING_SENT = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.UnsupportedProtocol,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """The keys of one app and the account they trade; never shown."""
+
+    app_key: str = field(repr=False)
+    app_secret: str = field(repr=False)
+    cano: str = field(repr=False)
+    product: str = field(repr=False)
+
+    @property
+    def account(self) -> dict[str, str]:
+        """The two fields that name the account in every ledger request."""
+        return {"CANO": self.cano, "ACNT_PRDT_CD": self.product}
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """``body`` is None when the reply carries no envelope of the broker."""
+
+    status: int
+    tr_cont: str
+    body: Body | None
+
+    @property
+    def code(self) -> str:
+        code = self.body.get("msg_cd") if self.body else None
+        return code.strip() if isinstance(code, str) else ""
+
+    @property
+    def ok(self) -> bool:
+        return self.body is not None and self.body.get("rt_cd") == "0"
+
+    @property
+    def reason(self) -> str:
+        said = self.body.get("msg1") if self.body else None
+        return codes.explain(self.code, said if isinstance(said, str) else "")
+
+
+class KisTransport:
+    """Sends requests; every other module of this package speaks through it.
+
+    Args:
+        client: The one shared client, with keep-alive; closed by whoever made it.
+        tokens: Set after construction (``tokens``), because issuing needs this transport.
+        retry_base_seconds: Reads wait ``base * 2**attempt`` seconds between attempts.
+    """
+
+    tokens: TokenCache
+
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        *,
+        personality: Personality,
+        credentials: Credentials,
+        limiter: RateLimiter,
+        redactor: Redactor,
+        hashkey: bool,
+        retry_base_seconds: float,
+    ) -> None:
+        self.personality = personality
+        self.account_fields = credentials.account
+        self._client = client
+        self._credentials = credentials
+        self._limiter = limiter
+        self._redactor = redactor
+        self._hashkey = hashkey
+        self._retry_base = retry_base_seconds
+        self._fixed_headers = {
+            "content-type": _JSON,
+            "appkey": credentials.app_key,
+            "appsecret": credentials.app_secret,
+            "custtype": "P",
+        }
+
+    async def issue_token(self) -> IssuedToken:
+        """Ask for an access token.
+
+        Raises:
+            RateLimited: one was issued less than a minute ago.
+            BrokerUnavailable: any other failure.
+        """
+        body = {
+            "grant_type": "client_credentials",
+            "appkey": self._credentials.app_key,
+            "appsecret": self._credentials.app_secret,
+        }
+        try:
+            response = await self._client.post("/oauth2/tokenP", json=body)
+        except httpx.HTTPError as error:
+            raise self._error(codes.Unreachable, f"no access token: {_kind(error)}") from None
+        reply = _parse(response.content) or {}
+        token, seconds = reply.get("access_token"), reply.get("expires_in")
+        if _is_token(token) and type(seconds) is int and seconds > 0:
+            return IssuedToken(token, timedelta(seconds=min(seconds, 86_400)))
+        code, said = reply.get("error_code"), reply.get("error_description")
+        code = code if isinstance(code, str) else ""
+        reason = codes.explain(code, said if isinstance(said, str) else "")
+        kind = RateLimited if code == codes.TOO_MANY_TOKENS else BrokerUnavailable
+        raise self._error(kind, f"no access token: {reason}", code)
+
+    async def read(self, query: Query, params: Mapping[str, str]) -> Body:
+        """One page of a query.
+
+        Raises:
+            BrokerUnavailable: no usable answer after the retries.
+            RateLimited: still too many calls a second after the retries.
+            TokenExpired: the token was refused, and so was its replacement.
+            NotOffered: the host has no such request.
+        """
+        return (await self._read(query, params, "")).body or {}
+
+    async def read_pages(self, query: Query, params: Mapping[str, str]) -> list[Body]:
+        """All pages of a query with a cursor; raises as :meth:`read`.
+
+        A listing that does not end is refused as a whole: half a ledger is not a ledger.
+        """
+        suffix = query.value.cursor or ""
+        keys = (f"CTX_AREA_FK{suffix}", f"CTX_AREA_NK{suffix}")
+        cursor: tuple[str, str] = ("", "")
+        pages: list[Body] = []
+        for _ in range(_MAX_PAGES):
+            page_params = {**params, keys[0]: cursor[0], keys[1]: cursor[1]}
+            answer = await self._read(query, page_params, "N" if pages else "")
+            body = answer.body or {}
+            pages.append(body)
+            if not self._has_more(answer):
+                return pages
+            fetched = (_cursor(body, keys[0]), _cursor(body, keys[1]))
+            if fetched == cursor or not fetched[1].strip():
+                break
+            cursor = fetched
+        raise self._error(BrokerUnavailable, "unusable answer: the pages do not end")
+
+    async def post_order(self, path: str, tr_id: str, body: Mapping[str, str]) -> Body:
+        """Send an order, modify or cancel, once, and say what is certain afterwards.
+
+        Returns:
+            The ``output`` object of an accepted request.
+
+        Raises:
+            OrderRejected: the broker refused it.
+            RateLimited, TokenExpired: the gateway refused it; nothing was taken.
+            NotOffered: the host has no such request.
+            BrokerUnavailable: nothing was sent.
+            OrderOutcomeUnknown: it may have been taken.
+        """
+        token = await self.tokens.get(patient=False)
+        content = json.dumps(body).encode()
+        headers = self._headers(token, tr_id, "")
+        if self._hashkey:
+            headers["hashkey"] = await self._hash(content)
+        await self._limiter.acquire(Priority.ORDER)
+        try:
+            response = await self._client.post(path, content=content, headers=headers)
+        except _NOTHING_SENT as error:
+            raise self._error(BrokerUnavailable, f"not sent: {_kind(error)}") from None
+        except Exception as error:
+            # Whatever it was, it may have come after the bytes had left.
+            raise self._error(OrderOutcomeUnknown, f"no answer: {_kind(error)}") from None
+        answer = _answer(response)
+        output = answer.body.get("output") if answer.body else None
+        if isinstance(output, list) and len(output) == 1:
+            output = output[0]
+        number = output.get("ODNO") if isinstance(output, dict) else None
+        if answer.ok and isinstance(output, dict):
+            return output
+        if answer.body is None or answer.ok or number:
+            message = f"HTTP {answer.status} without a usable answer"
+            raise self._error(OrderOutcomeUnknown, message, answer.code)
+        await self._raise_refusal(answer, token)
+        raise AssertionError("a refusal always raises")
+
+    async def _raise_refusal(self, answer: _Answer, token: str) -> None:
+        code = answer.code
+        if code in codes.TOKEN_DEAD:
+            await self.tokens.drop(token)
+            raise self._error(TokenExpired, answer.reason, code)
+        if code in codes.TOO_MANY_CALLS:
+            raise self._error(RateLimited, answer.reason, code)
+        if code in codes.NOT_OFFERED:
+            raise self._error(NotOffered, answer.reason, code)
+        if codes.is_refusal(code):
+            raise self._error(OrderRejected, answer.reason, code)
+        raise self._error(OrderOutcomeUnknown, answer.reason, code)
+
+    async def _read(self, query: Query, params: Mapping[str, str], tr_cont: str) -> _Answer:
+        tr_id = query_tr(self.personality, query)
+        attempt, renewed = 0, False
+        while True:
+            try:
+                return await self._read_once(query, tr_id, params, tr_cont)
+            except TokenExpired as error:
+                if renewed or not error.code:
+                    raise
+                renewed = True
+            except BrokerError as error:
+                transient = isinstance(error, codes.Unreachable)
+                transient = transient or error.code in codes.TRANSIENT_READ
+                if not transient or attempt == _MAX_RETRIES:
+                    raise
+                await asyncio.sleep(self._retry_base * 2**attempt)
+                attempt += 1
+
+    async def _read_once(
+        self, query: Query, tr_id: str, params: Mapping[str, str], tr_cont: str
+    ) -> _Answer:
+        token = await self.tokens.get()
+        await self._limiter.acquire(Priority.READ)
+        try:
+            response = await self._client.get(
+                query.value.path, params=params, headers=self._headers(token, tr_id, tr_cont)
+            )
+        except httpx.HTTPError as error:
+            raise self._error(codes.Unreachable, f"no answer: {_kind(error)}") from None
+        answer = _answer(response)
+        code = answer.code
+        if answer.ok or (answer.body is not None and code in codes.NOTHING_FOUND):
+            return answer
+        if answer.body is None:
+            kind = codes.Unreachable if answer.status >= 500 else BrokerUnavailable
+            raise self._error(kind, f"unusable answer: HTTP {answer.status}")
+        if code in codes.TOKEN_DEAD:
+            await self.tokens.drop(token)
+            raise self._error(TokenExpired, answer.reason, code)
+        if code in codes.TOO_MANY_CALLS:
+            raise self._error(RateLimited, answer.reason, code)
+        if code in codes.NOT_OFFERED:
+            raise self._error(NotOffered, answer.reason, code)
+        raise self._error(BrokerUnavailable, answer.reason, code)
+
+    def _has_more(self, answer: _Answer) -> bool:
+        if answer.tr_cont in ("F", "M"):
+            return True
+        if answer.tr_cont in ("D", "E"):
+            return False
+        if answer.tr_cont:
+            raise self._error(BrokerUnavailable, "unusable answer: unknown page mark")
+        return answer.code == codes.MORE_TO_COME
+
+    async def _hash(self, content: bytes) -> str:
+        await self._limiter.acquire(Priority.ORDER)
+        try:
+            response = await self._client.post(
+                "/uapi/hashkey", content=content, headers=self._fixed_headers
+            )
+        except httpx.HTTPError as error:
+            message = f"not sent: no hash key, {_kind(error)}"
+            raise self._error(BrokerUnavailable, message) from None
+        value = (_parse(response.content) or {}).get("HASH")
+        if not isinstance(value, str) or not value.isalnum() or not value.isascii():
+            raise self._error(BrokerUnavailable, "not sent: no usable hash key")
+        return value
+
+    def _headers(self, token: str, tr_id: str, tr_cont: str) -> dict[str, str]:
+        return {
+            **self._fixed_headers,
+            "authorization": f"Bearer {token}",
+            "tr_id": tr_id,
+            "tr_cont": tr_cont,
+        }
+
+    def _error(self, kind: type[BrokerError], message: str, code: str = "") -> BrokerError:
+        return kind(self._redactor.clean(message), self._redactor.clean(code))
+
+
+def _is_token(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and value.isascii() and value.isprintable() and " " not in value
+
+
+def _kind(error: Exception) -> str:
+    # The client's own texts may quote the request's address, so only the name is passed on.
+    return type(error).__name__
+
+
+def _answer(response: httpx.Response) -> _Answer:
+    body = _parse(response.content)
+    if body is not None and not isinstance(body.get("rt_cd"), str):
+        body = None
+    return _Answer(response.status_code, response.headers.get("tr_cont", "").strip(), body)
+
+
+def _parse(content: bytes) -> Body | None:
+    try:
+        value = json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _cursor(body: Body, key: str) -> str:
+    value = body.get(key.lower(), "")
+    return value if isinstance(value, str) else ""

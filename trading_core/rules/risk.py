@@ -1,0 +1,194 @@
+"""The risk gate. Nothing reaches a broker that did not pass through :func:`check`.
+
+Two promises have their home here. The **breaker**: once the day's loss of a currency passes the
+limit, a :class:`Halt` is returned, is stored by the caller and stands until a person lifts it.
+The **fat finger**: no entry uses more than the allowed share of the cash that is left. Orders that
+reduce risk are never held back by either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from decimal import Decimal
+
+from trading_core.model.journal import Halt, HaltKind
+from trading_core.model.limits import RiskLimits
+from trading_core.model.market import Currency
+from trading_core.model.order import ApprovedOrder, OrderIntent, Refusal, RefusalCode, Side
+from trading_core.model.portfolio import Account
+
+ALL = "ALL"
+
+
+@dataclass(frozen=True, slots=True)
+class RiskState:
+    """What the gate knows at one moment of one tick.
+
+    ``promised`` is the cash of entries already approved in this tick. ``working`` holds
+    (symbol, side) of orders that may still fill, ``tried_today`` the symbols that had their entry,
+    ``unknown`` whether any order's fate is unknown.
+    """
+
+    account: Account
+    session_open_equity: Decimal | None
+    halts: tuple[Halt, ...] = ()
+    promised: Decimal = Decimal(0)
+    working: frozenset[tuple[str, Side]] = frozenset()
+    tried_today: frozenset[str] = frozenset()
+    unknown: bool = False
+    no_entries: str = ""
+
+    @property
+    def available(self) -> Decimal:
+        return self.account.orderable - self.promised
+
+    def after(self, order: ApprovedOrder) -> RiskState:
+        """The state the next order of the same tick is checked against."""
+        intent = order.intent
+        spent = intent.notional if intent.side is Side.BUY else Decimal(0)
+        return replace(
+            self,
+            promised=self.promised + spent,
+            working=self.working | {(intent.instrument.symbol, intent.side)},
+        )
+
+
+def day_pnl_pct(purchase_total: Decimal, total_eval: Decimal) -> Decimal | None:
+    """``(total_eval - purchase_total) / purchase_total x 100``; None when there is no base.
+
+    ``purchase_total`` is the currency's equity at the session's start, ``total_eval`` its equity
+    now, both in the same currency.
+    """
+    if purchase_total <= 0:
+        return None
+    return (total_eval - purchase_total) / purchase_total * 100
+
+
+def breaker(state: RiskState, limits: RiskLimits, *, session: date, at: datetime) -> Halt | None:
+    """The halt of a day that lost more than allowed; None while the loss is within it.
+
+    A loss of exactly ``max_loss_pct`` still trades. A halt already standing is not raised again.
+    """
+    if state.session_open_equity is None:
+        return None
+    pnl = day_pnl_pct(state.session_open_equity, state.account.equity)
+    if pnl is None or pnl >= -Decimal(str(limits.max_loss_pct)):
+        return None
+    currency = state.account.currency
+    if any(halt.kind is HaltKind.BREAKER and halt.scope == currency for halt in state.halts):
+        return None
+    return Halt(
+        halt_id=f"breaker-{currency}-{session.isoformat()}-{at:%H%M%S}",
+        kind=HaltKind.BREAKER,
+        scope=currency.value,
+        reason=f"{currency} day P&L {pnl:.2f} % is below -{limits.max_loss_pct} %",
+        raised_at=at,
+    )
+
+
+def halts_for(halts: Sequence[Halt], *, group: str, currency: Currency) -> tuple[Halt, ...]:
+    """The halts that forbid entries in this market."""
+    scopes: Collection[str] = {ALL, group, currency.value}
+    return tuple(halt for halt in halts if halt.lifted_at is None and halt.scope in scopes)
+
+
+def check(
+    intent: OrderIntent,
+    state: RiskState,
+    limits: RiskLimits,
+    *,
+    confidence: int,
+    lot: int,
+    at: datetime,
+) -> ApprovedOrder | Refusal | Halt:
+    """Approve an intent, refuse it with a coded reason, or stop trading.
+
+    Args:
+        intent: What is wanted; its currency must be the account's.
+        state: From this tick; use ``state.after(order)`` for the next intent.
+        limits: Never looser than 3.0 and 30.0.
+        confidence: The decision's, 0-100; below the threshold an entry is refused.
+        lot: Shares per lot; an entry must be a whole number of lots.
+        at: Now, aware UTC.
+    """
+    if state.unknown:
+        return _refuse(
+            intent,
+            RefusalCode.UNKNOWN_ORDER,
+            "an order's fate is unknown; nothing else is sent",
+            at,
+        )
+    symbol = intent.instrument.symbol
+    if (symbol, intent.side) in state.working:
+        return _refuse(intent, RefusalCode.ALREADY_WORKING, f"a {intent.side} order is working", at)
+    if intent.quantity <= 0:
+        return _refuse(intent, RefusalCode.BELOW_LOT, "not even one lot fits the allocation", at)
+    if intent.decided_price <= 0 or (intent.limit_price is not None and intent.limit_price <= 0):
+        return _refuse(intent, RefusalCode.NO_PRICE, "no usable price", at)
+    if intent.side is Side.SELL:
+        return _check_exit(intent, state, at)
+    halt = breaker(state, limits, session=intent.session, at=at)
+    if halt is not None:
+        return halt
+    return _check_entry(intent, state, limits, confidence=confidence, lot=lot, at=at)
+
+
+def _check_exit(intent: OrderIntent, state: RiskState, at: datetime) -> ApprovedOrder | Refusal:
+    holding = state.account.holding(intent.instrument.symbol)
+    if holding is None or holding.sellable <= 0:
+        return _refuse(intent, RefusalCode.NOT_HELD, "the broker shows nothing to sell", at)
+    if intent.quantity > holding.sellable:
+        intent = replace(intent, quantity=holding.sellable)
+    return ApprovedOrder(intent, at)
+
+
+def _check_entry(
+    intent: OrderIntent,
+    state: RiskState,
+    limits: RiskLimits,
+    *,
+    confidence: int,
+    lot: int,
+    at: datetime,
+) -> ApprovedOrder | Refusal:
+    symbol = intent.instrument.symbol
+    available = state.available
+    if state.halts:
+        return _refuse(intent, RefusalCode.HALTED, state.halts[0].reason, at)
+    if state.no_entries:
+        return _refuse(intent, RefusalCode.NO_ENTRIES, state.no_entries, at)
+    if state.session_open_equity is None or state.session_open_equity <= 0:
+        return _refuse(
+            intent, RefusalCode.CASH_UNKNOWN, "no equity at the session's start to measure from", at
+        )
+    if confidence < limits.confidence_threshold:
+        return _refuse(
+            intent,
+            RefusalCode.CONFIDENCE,
+            f"confidence {confidence} is below {limits.confidence_threshold}",
+            at,
+        )
+    held = state.account.holding(symbol)
+    if held is not None and held.quantity > 0:
+        return _refuse(intent, RefusalCode.ALREADY_HELD, f"{held.quantity} shares are held", at)
+    if symbol in state.tried_today:
+        return _refuse(intent, RefusalCode.REENTRY, "had its entry in this session", at)
+    if intent.quantity % lot:
+        return _refuse(intent, RefusalCode.BELOW_LOT, f"not a whole number of lots of {lot}", at)
+    if available <= 0:
+        return _refuse(intent, RefusalCode.NO_CASH, f"no cash left ({available})", at)
+    if intent.notional * 100 > available * Decimal(str(limits.max_order_pct)):
+        share = intent.notional / available * 100
+        return _refuse(
+            intent,
+            RefusalCode.FAT_FINGER,
+            f"{share:.2f} % of available cash, more than {limits.max_order_pct} %",
+            at,
+        )
+    return ApprovedOrder(intent, at)
+
+
+def _refuse(intent: OrderIntent, code: RefusalCode, detail: str, at: datetime) -> Refusal:
+    return Refusal(intent, code, detail, at)

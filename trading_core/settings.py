@@ -1,0 +1,219 @@
+"""Every setting, read once from the environment and ``.env``; only ``wiring`` imports this.
+
+Names are the environment variables in lower case. A wrong value stops the program before anything
+else happens, with one error that names the variable, the value (secrets masked) and what is
+allowed.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import AnyHttpUrl, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from trading_core.errors import ConfigError, UnknownMarket
+from trading_core.model.limits import LOOSEST_LOSS_PCT, LOOSEST_ORDER_PCT
+from trading_core.model.market import MarketGroup
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+Percent = Annotated[float, Field(gt=0, le=100)]
+
+
+class Settings(BaseSettings):
+    """All variables with their defaults; see ``.env.example`` for what each does."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env",
+        env_file_encoding="utf-8",
+        extra="ignore",
+        frozen=True,
+        env_ignore_empty=True,
+    )
+
+    ouroboros_home: Path = Path("data")
+
+    kis_app_key: SecretStr | None = None
+    kis_app_secret: SecretStr | None = None
+    kis_account_no: SecretStr | None = None
+    kis_hashkey: bool = True
+    gemini_api_key: SecretStr | None = None
+    gemini_model: str = "gemini-3.5-flash"
+    gemini_base_url: AnyHttpUrl | None = None
+    twin_url: AnyHttpUrl | None = None
+
+    mode: Literal["paper", "live"] = "paper"
+    trade_mode: Literal["daily", "realtime"] = "daily"
+    daily_sessions: Annotated[int, Field(ge=1, le=10)] = 4
+    session_interval_hours: Annotated[int, Field(ge=1, le=24)] = 6
+
+    db_path: Path | None = None
+
+    confidence_threshold: Annotated[int, Field(ge=0, le=100)] = 80
+    max_loss_pct: Annotated[float, Field(gt=0, le=LOOSEST_LOSS_PCT)] = LOOSEST_LOSS_PCT
+    max_order_pct: Annotated[float, Field(gt=0, le=LOOSEST_ORDER_PCT)] = LOOSEST_ORDER_PCT
+
+    enabled_markets: Annotated[tuple[MarketGroup, ...], NoDecode] = (MarketGroup.KR, MarketGroup.US)
+    rate_limit_rps: Annotated[float, Field(gt=0, le=20)] = 2.0
+
+    pre_market_minutes: Annotated[int, Field(ge=1, le=480)] = 30
+    max_scenarios_per_stock: Annotated[int, Field(ge=1, le=20)] = 5
+    planner_timeout_seconds: Annotated[float, Field(gt=0, le=600)] = 60.0
+    planner_max_stocks: Annotated[int, Field(ge=1, le=500)] = 30
+    defensive_playbook_on_failure: bool = True
+    rescan_interval_seconds: Annotated[int, Field(ge=10, le=3600)] = 300
+
+    rsi_oversold_threshold: Annotated[float, Field(ge=0, le=50)] = 30.0
+    rsi_momentum_threshold: Annotated[float, Field(ge=50, le=100)] = 70.0
+    vol_multiplier: Annotated[float, Field(gt=0, le=100)] = 2.0
+    scanner_top_n: Annotated[int, Field(ge=1, le=100)] = 3
+
+    dashboard_enabled: bool = False
+    dashboard_host: str = "127.0.0.1"
+    dashboard_port: Port = 8080
+
+    telegram_bot_token: SecretStr | None = None
+    telegram_chat_id: SecretStr | None = None
+    telegram_enabled: bool = True
+    telegram_commands_enabled: bool = True
+    telegram_polling_interval: Annotated[float, Field(ge=0.1, le=60)] = 1.0
+
+    backup_enabled: bool = False
+    backup_dir: Path | None = None
+    s3_endpoint_url: AnyHttpUrl | None = None
+    s3_access_key: SecretStr | None = None
+    s3_secret_key: SecretStr | None = None
+    s3_bucket_name: str | None = None
+    s3_region: str | None = None
+
+    news_api_key: SecretStr | None = None
+    news_api_provider: str | None = None
+    market_data_api_key: SecretStr | None = None
+
+    position_sizing_enabled: bool = True
+    position_base_allocation_pct: Percent = 5.0
+    position_min_allocation_pct: Percent = 1.0
+    position_max_allocation_pct: Percent = 10.0
+    position_volatility_target_score: Percent = 50.0
+
+    overseas_ranking_enabled: bool = True
+    overseas_ranking_fluct_tr_id: str = "HHDFS76290000"
+    overseas_ranking_volume_tr_id: str = "HHDFS76310010"
+    overseas_ranking_fluct_path: str = "/uapi/overseas-stock/v1/ranking/updown-rate"
+    overseas_ranking_volume_path: str = "/uapi/overseas-stock/v1/ranking/trade-vol"
+
+    @field_validator("enabled_markets", mode="before")
+    @classmethod
+    def _split_markets(cls, value: object) -> object:
+        """``KR,US_NASDAQ`` names groups by group or market code; order is kept, doubles drop."""
+        if not isinstance(value, str):
+            return value
+        codes = [code for code in value.split(",") if code.strip()]
+        if not codes:
+            raise ValueError("at least one market, e.g. KR,US")
+        try:
+            return tuple(dict.fromkeys(MarketGroup.parse(code) for code in codes))
+        except UnknownMarket as error:
+            raise ValueError(str(error)) from None
+
+    @field_validator("kis_account_no")
+    @classmethod
+    def _account_format(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not re.fullmatch(r"\d{8}-\d{2}", value.get_secret_value()):
+            raise ValueError("eight digits, a dash, two digits, e.g. 12345678-01")
+        return value
+
+    @field_validator("telegram_bot_token")
+    @classmethod
+    def _bot_token_format(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not re.fullmatch(r"\d+:[\w-]{20,}", value.get_secret_value()):
+            raise ValueError("digits, a colon, then the token, as BotFather prints it")
+        return value
+
+    @field_validator("telegram_chat_id")
+    @classmethod
+    def _chat_id_format(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not re.fullmatch(r"-?\d+", value.get_secret_value()):
+            raise ValueError("a whole number, as Telegram's getUpdates shows it")
+        return value
+
+    @field_validator("overseas_ranking_fluct_path", "overseas_ranking_volume_path")
+    @classmethod
+    def _uapi_path(cls, value: str) -> str:
+        if not value.startswith("/uapi/"):
+            raise ValueError("a path that starts with /uapi/")
+        return value
+
+    @field_validator("dashboard_host")
+    @classmethod
+    def _host(cls, value: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9.:\-]+", value):
+            raise ValueError("a host name or an IP address")
+        return value
+
+    @model_validator(mode="after")
+    def _what_belongs_together(self) -> Self:
+        keys = {
+            "KIS_APP_KEY": self.kis_app_key,
+            "KIS_APP_SECRET": self.kis_app_secret,
+            "KIS_ACCOUNT_NO": self.kis_account_no,
+        }
+        missing = [name for name, value in keys.items() if value is None]
+        if missing and (len(missing) < len(keys) or self.mode == "live"):
+            raise ValueError(
+                f"{', '.join(missing)} not set: the three KIS keys go together"
+                + (", and MODE=live needs them" if self.mode == "live" else "")
+            )
+        low, base, high = (
+            self.position_min_allocation_pct,
+            self.position_base_allocation_pct,
+            self.position_max_allocation_pct,
+        )
+        if not low <= base <= high:
+            raise ValueError(
+                f"POSITION_MIN_ALLOCATION_PCT={low}, POSITION_BASE_ALLOCATION_PCT={base}, "
+                f"POSITION_MAX_ALLOCATION_PCT={high}: must not fall in this order"
+            )
+        return self
+
+    @property
+    def has_kis_keys(self) -> bool:
+        return self.kis_app_key is not None
+
+    @property
+    def store_path(self) -> Path:
+        """``DB_PATH``, or ``trades.db`` under the home."""
+        return self.db_path or self.ouroboros_home / "trades.db"
+
+    @property
+    def backup_path(self) -> Path:
+        """``BACKUP_DIR``, or ``backups`` under the home."""
+        return self.backup_dir or self.ouroboros_home / "backups"
+
+
+def load_settings(**overrides: object) -> Settings:
+    """The settings of this process; ``overrides`` win over the environment.
+
+    Raises:
+        ConfigError: one line per wrong variable: its name, its value and what is allowed.
+    """
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]
+    except ValidationError as error:
+        problems = [_explain(item) for item in error.errors()]
+        raise ConfigError("settings not allowed: " + "; ".join(problems)) from None
+
+
+def _explain(item: object) -> str:
+    assert isinstance(item, dict)
+    message = str(item["msg"]).removeprefix("Value error, ")
+    if not item["loc"]:
+        return message
+    name = str(item["loc"][0])
+    annotation = (
+        str(Settings.model_fields[name].annotation) if name in Settings.model_fields else ""
+    )
+    shown = "****" if "SecretStr" in annotation else str(item["input"])
+    return f"{name.upper()}={shown}: {message[:1].lower()}{message[1:]}"

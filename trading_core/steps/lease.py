@@ -1,0 +1,72 @@
+"""One session run per market, guaranteed by a row in the store and by nothing else."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+from trading_core.clock import Clock
+from trading_core.errors import TradingHalted
+from trading_core.model.market import MarketGroup
+from trading_core.ports import Store
+from trading_core.rules.calendar import Session
+
+LEASE_TIME = timedelta(minutes=15)
+"""How long a session keeps its market without renewing it, when it cannot be seen to have died
+because it ran on another machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to trade one market until it runs out."""
+
+    store: Store
+    name: str
+    owner: str
+    clock: Clock
+
+    def renew(self) -> None:
+        """Keep it. Raises ``TradingHalted`` when somebody else has taken it meanwhile."""
+        with self.store.write() as tx:
+            holder = tx.lease_holder(self.name, at=self.clock.now())
+            if holder and holder != self.owner and _has_died(holder):
+                tx.release_lease(self.name, holder)
+            if not tx.acquire_lease(self.name, self.owner, self.clock.now(), LEASE_TIME):
+                raise TradingHalted(f"another session trades {self.name}; this one stops")
+
+
+@contextmanager
+def session_lease(
+    store: Store, group: MarketGroup, session: Session, clock: Clock
+) -> Iterator[Lease]:
+    """Hold the market of a session; released at the end, or by time after a crash.
+
+    Raises:
+        TradingHalted: another run holds it.
+    """
+    owner = f"{socket.gethostname()}:{os.getpid()}"
+    lease = Lease(store, f"session-{group}-{session.date.isoformat()}", owner, clock)
+    lease.renew()
+    try:
+        yield lease
+    finally:
+        with store.write() as tx:
+            tx.release_lease(lease.name, owner)
+
+
+def _has_died(owner: str) -> bool:
+    """Whether an owner on this machine is no longer running; another machine's cannot be seen."""
+    host, _, pid = owner.rpartition(":")
+    if host != socket.gethostname() or not pid.isdigit():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False

@@ -1,0 +1,124 @@
+"""Look at the market once: prices of everything planned or held, as one columnar frame."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+
+from trading_core.errors import BrokerError
+from trading_core.model.journal import ObservationRow
+from trading_core.model.market import Instrument
+from trading_core.model.playbook import Playbook
+from trading_core.model.price import ObservationFrame, Quote
+from trading_core.ports import MarketData
+from trading_core.rules import exits, risk
+from trading_core.rules.calendar import Session
+from trading_core.rules.indicators import Floats
+from trading_core.rules.observation import observe_quotes
+from trading_core.rules.scenarios import MatchResult, match
+from trading_core.steps.opening import TradingDay
+from trading_core.steps.reconcile import Books
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Everything one decision stands on, at one moment."""
+
+    session: Session
+    at: datetime
+    playbook: Playbook
+    books: Books
+    quotes: Mapping[str, Quote]
+    frame: ObservationFrame
+    matches: MatchResult
+
+
+async def observe(market_data: MarketData, *, books: Books, day: TradingDay, at: datetime) -> View:
+    """Quotes of every planned symbol and of every holding, as one columnar frame.
+
+    A symbol that gives no quote is NaN throughout. Order books are only read when a scenario asks
+    for the spread.
+
+    Raises:
+        BrokerUnavailable: not one quote could be had.
+    """
+    held = {holding.instrument.symbol: holding.instrument for holding in books.account.holdings}
+    session, compiled = day.session, day.compiled
+    known = day.instruments
+    wanted = {**{s: known[s] for s in compiled.symbols if s in known}, **held}
+    quotes = await market_data.quotes(list(wanted.values()))
+    symbols = tuple(wanted)
+    columns = observe_quotes(
+        day.history.select(symbols), quotes, elapsed_fraction=session.elapsed_fraction(at)
+    )
+    columns |= _position_columns(symbols, books, quotes, session, at)
+    if "spread_pct" in compiled.fields_used:
+        columns["spread_pct"] = await _spreads(market_data, wanted)
+    frame = ObservationFrame(
+        at=at, symbols=symbols, columns=columns, market_fields=_market_fields(books)
+    )
+    return View(session, at, compiled.playbook, books, quotes, frame, match(compiled, frame))
+
+
+def _position_columns(
+    symbols: Sequence[str],
+    books: Books,
+    quotes: Mapping[str, Quote],
+    session: Session,
+    at: datetime,
+) -> dict[str, Floats]:
+    pnl = np.full(len(symbols), np.nan)
+    days = np.full(len(symbols), np.nan)
+    for row, symbol in enumerate(symbols):
+        holding, quote = books.account.holding(symbol), quotes.get(symbol)
+        if holding is None or quote is None or not quote.usable:
+            continue
+        pnl[row] = exits.unrealized_pct(holding.average_price, quote.last)
+        position = books.positions.get(symbol)
+        if position is not None:
+            days[row] = (session.date - position.opened_on).days
+    left = np.full(len(symbols), session.minutes_to_close(at), dtype=np.float64)
+    return {"unrealized_pnl_pct": pnl, "holding_days": days, "minutes_to_close": left}
+
+
+async def _spreads(market_data: MarketData, wanted: Mapping[str, Instrument]) -> Floats:
+    async def one(instrument: Instrument) -> float:
+        try:
+            return (await market_data.order_book(instrument)).spread_pct
+        except BrokerError:
+            return float("nan")
+
+    return np.array(await asyncio.gather(*map(one, wanted.values())), dtype=np.float64)
+
+
+def _market_fields(books: Books) -> dict[str, float]:
+    """Fields of the global rules; one that cannot be known is left out and never matches."""
+    equity = books.account.equity
+    fields: dict[str, float] = {}
+    pnl = risk.day_pnl_pct(books.session_open_equity, equity)
+    if pnl is not None:
+        fields["day_pnl_pct"] = float(pnl)
+    if equity > 0:
+        fields["cash_pct"] = float(books.account.cash / equity * 100)
+        fields["exposure_pct"] = 100.0 - fields["cash_pct"]
+    return fields
+
+
+def observation_rows(view: View) -> tuple[ObservationRow, ...]:
+    """The frame as journal rows; NaN becomes None."""
+    names = list(view.frame.columns)
+    table = np.column_stack([view.frame.columns[name] for name in names]).tolist()
+    return tuple(
+        ObservationRow(
+            market=view.books.group.value,
+            session=view.session.date,
+            at=view.at,
+            symbol=symbol,
+            values={n: None if v != v else round(v, 6) for n, v in zip(names, row, strict=True)},
+        )
+        for symbol, row in zip(view.frame.symbols, table, strict=True)
+    )

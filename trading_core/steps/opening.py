@@ -1,0 +1,103 @@
+"""What a session needs before its first tick: the compiled playbook and the history."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from trading_core.errors import BrokerError
+from trading_core.model.market import Instrument, MarketGroup
+from trading_core.model.playbook import Playbook
+from trading_core.model.price import DailyBar
+from trading_core.ports import History, MarketData
+from trading_core.rules.calendar import Session, previous_session
+from trading_core.rules.compiled import CompiledPlaybook, compile_playbook
+from trading_core.rules.indicators import ANY_OPEN, PLAUSIBLE_OPEN, BarPanel
+from trading_core.rules.observation import IndicatorState
+
+BARS = 120
+
+
+@dataclass(frozen=True, slots=True)
+class TradingDay:
+    """One session of one market group, ready to be traded.
+
+    Nothing in it changes during the session; what does change is read from the store and the
+    broker at every tick.
+    """
+
+    group: MarketGroup
+    session: Session
+    compiled: CompiledPlaybook
+    history: IndicatorState
+    instruments: Mapping[str, Instrument]
+
+    @property
+    def playbook(self) -> Playbook:
+        return self.compiled.playbook
+
+
+async def open_day(
+    market_data: MarketData,
+    history: History,
+    *,
+    group: MarketGroup,
+    session: Session,
+    playbook: Playbook,
+) -> TradingDay:
+    """Compile the playbook and load the daily bars of its symbols.
+
+    Bars come from the history kept by the plan; without it they are asked for, for the symbols
+    whose exchange is known. A symbol without bars has no indicators, so only conditions on price
+    can match it.
+    """
+    bars = history.load(group, session.date)
+    if not bars:
+        bars = await _fetch(market_data, group, session, playbook)
+        history.save(group, session.date, bars)
+    last = previous_session(group, session.date).date
+    panel = BarPanel.from_bars(
+        {instrument.symbol: series for instrument, series in bars.items()},
+        BARS,
+        last_session=last,
+        open_bounds=PLAUSIBLE_OPEN.get(group, ANY_OPEN),
+    )
+    return TradingDay(
+        group=group,
+        session=session,
+        compiled=compile_playbook(playbook),
+        history=IndicatorState.from_panel(panel),
+        instruments={instrument.symbol: instrument for instrument in bars},
+    )
+
+
+async def _fetch(
+    market_data: MarketData, group: MarketGroup, session: Session, playbook: Playbook
+) -> dict[Instrument, list[DailyBar]]:
+    """Daily bars of every planned symbol; on several exchanges the first that knows it."""
+    last = previous_session(group, session.date).date
+
+    async def one(symbol: str) -> tuple[Instrument, list[DailyBar]] | None:
+        for market in group.markets:
+            instrument = Instrument(symbol, market)
+            try:
+                series = await market_data.daily_bars(instrument, until=last, count=BARS)
+            except BrokerError:
+                continue
+            if series:
+                return instrument, list(series)
+        return None
+
+    found = await asyncio.gather(*map(one, playbook.symbols))
+    return dict(item for item in found if item is not None)
+
+
+def tick_times(session: Session, every: timedelta) -> Iterator[datetime]:
+    """The moments a session is looked at: from the open, every ``every``, never in a break."""
+    at = session.open_at
+    while at < session.close_at:
+        if session.contains(at):
+            yield at
+        at += every

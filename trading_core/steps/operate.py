@@ -1,0 +1,71 @@
+"""What a person may do by hand, and the answers to their questions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from trading_core.errors import ConfigError
+from trading_core.model.journal import Decision, Halt, HaltKind, MatchRow, ObservationRow
+from trading_core.model.market import MarketGroup
+from trading_core.model.order import OrderRecord
+from trading_core.ports import Store
+from trading_core.rules import risk
+
+
+def halt(store: Store, *, scope: str, reason: str, at: datetime) -> Halt:
+    """Stop entries of one market group (``KR``), one currency (``KRW``) or everything (``ALL``)."""
+    raised = Halt(
+        halt_id=f"operator-{scope}-{at:%Y%m%dT%H%M%S.%fZ}",
+        kind=HaltKind.OPERATOR,
+        scope=scope,
+        reason=reason,
+        raised_at=at,
+    )
+    with store.write() as tx:
+        tx.append([raised])
+    return raised
+
+
+def resume(store: Store, *, scope: str, by: str, at: datetime) -> list[Halt]:
+    """Lift the halts of a scope; every one of them for ``ALL``. Answers what was lifted.
+
+    Raises:
+        ConfigError: no reason was given; a halt is lifted by a person who says why.
+    """
+    if not by.strip():
+        raise ConfigError("resume needs a reason: say why it is safe to trade again")
+    with store.write() as tx:
+        lifted = [h for h in tx.open_halts() if scope in (risk.ALL, h.scope)]
+        for standing in lifted:
+            tx.lift_halt(standing.halt_id, at=at, by=by)
+    return lifted
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """Everything known of one symbol in one session, newest last."""
+
+    symbol: str
+    session: date
+    observations: tuple[ObservationRow, ...]
+    matches: tuple[MatchRow, ...]
+    decisions: tuple[Decision, ...]
+    orders: tuple[OrderRecord, ...]
+
+
+def why(store: Store, *, group: MarketGroup, session: date, symbol: str) -> Why:
+    """The funnel of one symbol: what was seen, what nearly matched, what was decided and sent."""
+    with store.read() as reader:
+        return Why(
+            symbol=symbol,
+            session=session,
+            observations=tuple(reader.observations(group, session, symbol)),
+            matches=tuple(reader.matches(group, session, symbol)),
+            decisions=tuple(reader.decisions(group, session, symbol)),
+            orders=tuple(
+                record
+                for record in reader.orders(group, session)
+                if record.intent.instrument.symbol == symbol
+            ),
+        )

@@ -1,0 +1,213 @@
+"""Before the open: draft a playbook, lint it, write it down.
+
+The chain, each link only when the one before it gave nothing: the language model, the playbook of
+the session before, the rules, exits for what is held. Who wrote the playbook and why it had to be
+them is recorded in it. The store is never open while the network is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+
+from trading_core.errors import PlannerError
+from trading_core.model.journal import LlmCall
+from trading_core.model.limits import Policy
+from trading_core.model.market import MarketGroup
+from trading_core.model.playbook import LintNote, Playbook, PlaybookDraft, PlaybookSource
+from trading_core.ports import Broker, History, MarketData, Planner, PlanRequest, Store
+from trading_core.rules.calendar import previous_session
+from trading_core.rules.lint import lint
+from trading_core.rules.prompts import build_prompt, known_symbols, prompt_hash
+from trading_core.rules.rule_planner import draft_by_rules, exit_only
+from trading_core.steps.gather import PlanInputs, Universe, gather, recall
+
+NO_CANDIDATES = "no candidates"
+NO_MODEL = "no language model is configured"
+
+
+async def plan_session(
+    store: Store,
+    market_data: MarketData,
+    broker: Broker,
+    planner: Planner | None,
+    *,
+    group: MarketGroup,
+    session: date,
+    at: datetime,
+    policy: Policy,
+    universe: Universe,
+    headlines: Sequence[str] = (),
+    history: History | None = None,
+) -> tuple[Playbook, bool]:
+    """The playbook of a session, and whether it was made now.
+
+    A stored one is used as it is, without any call, unless it is empty, or was written by a
+    fallback while a planner is there to do better. In the second case it is kept all the same
+    when the planner fails again. ``history`` is handed the daily bars, for the session's ticks.
+
+    Raises:
+        NotASession: the exchange is shut on that date.
+        BrokerUnavailable: the account could not be read; nothing was written.
+    """
+    recalled = recall(store, group, session)
+    stored = recalled.stored
+    if stored is not None and _is_reusable(stored, planner):
+        return stored, False
+    inputs = await gather(
+        market_data,
+        broker,
+        recalled,
+        group=group,
+        session=session,
+        at=at,
+        policy=policy,
+        universe=universe,
+        headlines=headlines,
+    )
+    if history is not None:
+        history.save(group, session, inputs.bars)
+    playbook, calls = await draft_playbook(inputs, planner, recalled.previous, policy=policy)
+    keeps_stored = bool(stored and stored.stocks) and playbook.source is not PlaybookSource.GEMINI
+    with store.write() as tx:
+        tx.append(calls if keeps_stored else [*calls, playbook])
+    if stored is not None and keeps_stored:
+        return stored, False
+    return playbook, True
+
+
+def _is_reusable(stored: Playbook, planner: Planner | None) -> bool:
+    if not stored.stocks:
+        return False
+    return planner is None or stored.source is PlaybookSource.GEMINI
+
+
+async def draft_playbook(
+    inputs: PlanInputs, planner: Planner | None, previous: Playbook | None, *, policy: Policy
+) -> tuple[Playbook, tuple[LlmCall, ...]]:
+    """The first link of the chain that gives a playbook, and the model calls made on the way.
+
+    Without candidates no model is asked: there is nothing to buy, and exits need no opinion.
+    """
+    if not inputs.candidates:
+        draft = exit_only(inputs.holdings, limits=policy.scan, plan=policy.plan)
+        return _playbook(inputs, draft, PlaybookSource.EXIT_ONLY, policy, NO_CANDIDATES), ()
+    calls: tuple[LlmCall, ...] = ()
+    reason = NO_MODEL
+    if planner is not None:
+        try:
+            reply = await planner.draft(plan_request(inputs, policy))
+        except PlannerError as error:
+            calls, reason = error.calls, f"{type(error).__name__}: {error}"
+        else:
+            calls = reply.calls
+            playbook = _playbook(
+                inputs,
+                reply.draft,
+                PlaybookSource.GEMINI,
+                policy,
+                notes=reply.notes,
+                model=reply.model,
+                calls=calls,
+            )
+            if playbook.stocks or not reply.draft.stocks:
+                return playbook, calls
+            reason = "nothing of the model's draft was left after lint"
+        carried = _carried_over(inputs, previous, policy, reason)
+        if carried is not None:
+            return carried, calls
+    if policy.plan.rules_on_failure or planner is None:
+        draft = draft_by_rules(
+            candidates=inputs.candidates,
+            holdings=inputs.holdings,
+            limits=policy.scan,
+            plan=policy.plan,
+        )
+        return _playbook(inputs, draft, PlaybookSource.RULES, policy, reason), calls
+    draft = exit_only(inputs.holdings, limits=policy.scan, plan=policy.plan)
+    return _playbook(inputs, draft, PlaybookSource.EXIT_ONLY, policy, reason), calls
+
+
+def plan_request(inputs: PlanInputs, policy: Policy) -> PlanRequest:
+    """The prompt and what a reply to it may name."""
+    prompt = build_prompt(
+        inputs.group,
+        inputs.facts,
+        candidates=inputs.candidates,
+        holdings=inputs.held,
+        limits=policy.plan,
+        confidence_threshold=policy.risk.confidence_threshold,
+        scorecards=inputs.scorecards,
+        memory=inputs.memory,
+        headlines=inputs.headlines,
+    )
+    return PlanRequest(
+        group=inputs.group,
+        session=inputs.facts.session,
+        at=inputs.at,
+        prompt=prompt,
+        prompt_hash=prompt_hash(prompt),
+        known_symbols=known_symbols(inputs.candidates, inputs.held),
+    )
+
+
+def _carried_over(
+    inputs: PlanInputs, previous: Playbook | None, policy: Policy, reason: str
+) -> Playbook | None:
+    """The previous session's playbook for today, if the model wrote it and it still says something.
+
+    An older one, or one that was a fallback itself, is worse than rules over today's facts. What
+    is held and not in it gets exits.
+    """
+    last = previous_session(inputs.group, inputs.facts.session).date
+    if previous is None or previous.session != last:
+        return None
+    if previous.source is not PlaybookSource.GEMINI:
+        return None
+    known = inputs.instruments
+    stocks = tuple(stock for stock in previous.stocks if stock.symbol in known)
+    if not stocks:
+        return None
+    planned = {stock.symbol for stock in stocks}
+    unplanned = [h for h in inputs.holdings if h.instrument.symbol not in planned]
+    exits = exit_only(unplanned, limits=policy.scan, plan=policy.plan).stocks
+    draft = PlaybookDraft(
+        outlook=previous.outlook, global_rules=previous.global_rules, stocks=(*stocks, *exits)
+    )
+    playbook = _playbook(
+        inputs, draft, PlaybookSource.PREVIOUS, policy, reason, model=previous.model
+    )
+    return playbook if playbook.stocks else None
+
+
+def _playbook(
+    inputs: PlanInputs,
+    draft: PlaybookDraft,
+    source: PlaybookSource,
+    policy: Policy,
+    reason: str = "",
+    *,
+    notes: tuple[LintNote, ...] = (),
+    model: str = "",
+    calls: tuple[LlmCall, ...] = (),
+) -> Playbook:
+    """The draft after lint, whoever wrote it."""
+    linted, lint_notes = lint(
+        draft,
+        prices=inputs.prices,
+        held=frozenset(h.instrument.symbol for h in inputs.holdings),
+        limits=policy.plan,
+    )
+    return Playbook(
+        session=inputs.facts.session,
+        market=inputs.group.value,
+        source=source,
+        outlook=linted.outlook,
+        global_rules=linted.global_rules,
+        stocks=linted.stocks,
+        generated_at=inputs.at,
+        model=model,
+        token_count=sum(call.input_tokens + call.output_tokens for call in calls),
+        notes=(*notes, *lint_notes),
+        fallback_reason=reason,
+    )

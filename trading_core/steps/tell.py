@@ -1,0 +1,125 @@
+"""What a person is told of a tick, and the record that they were."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
+
+from trading_core.model.journal import Halt, Notification, Scorecard
+from trading_core.model.market import MarketGroup
+from trading_core.model.order import Fill, OrderState, RefusalCode
+from trading_core.model.playbook import Playbook
+from trading_core.ports import Notifier, Store
+from trading_core.steps.execute import Sent
+from trading_core.steps.reconcile import Books
+from trading_core.steps.tick import TickPlan
+
+
+async def tell(notifier: Notifier, store: Store, notes: Iterable[Notification]) -> None:
+    """Send what was not sent before and write down whether it was delivered.
+
+    A note's id says what it is about, so a tick that runs twice does not tell twice.
+    """
+    fresh = {note.notification_id: note for note in notes}
+    if not fresh:
+        return
+    with store.read() as reader:
+        told = reader.notified(list(fresh))
+    sent = [
+        replace(note, delivered=await notifier.send(note))
+        for name, note in fresh.items()
+        if name not in told
+    ]
+    if sent:
+        with store.write() as tx:
+            tx.append(sent)
+
+
+def of_books(books: Books) -> list[Notification]:
+    """Fills, adopted shares and halts that reconciliation found."""
+    notes = [_fill(fill, books.at) for fill in books.new_fills]
+    notes += [_halt(halt) for halt in books.new_halts]
+    for lot in books.adopted:
+        text = f"{lot.quantity:+} {lot.instrument.symbol} {lot.note}; kept apart from the strategy"
+        notes.append(_note(f"adopted-{lot.lot_id}", books.at, "reconciliation", "warning", text))
+    return notes
+
+
+def of_plan(plan: TickPlan, group: MarketGroup) -> list[Notification]:
+    """Halts, stops that are near and orders the fat-finger limit refused."""
+    notes = [_halt(halt) for halt in plan.halts]
+    for refusal in plan.refused:
+        if refusal.code is RefusalCode.FAT_FINGER:
+            intent = refusal.intent
+            text = f"refused {intent.side} {intent.quantity} {intent.instrument.symbol}: "
+            notes.append(
+                _note(
+                    f"fat-finger-{intent.intent_id}",
+                    plan.at,
+                    "fat_finger",
+                    "warning",
+                    text + refusal.detail,
+                )
+            )
+    for symbol in plan.near_stops:
+        name = f"near-stop-{group}-{symbol}-{plan.at:%Y%m%d}"
+        notes.append(_note(name, plan.at, "stop_near", "warning", f"{symbol} is close to its stop"))
+    return notes
+
+
+def of_sent(sent: Iterable[Sent], at: datetime) -> list[Notification]:
+    """Orders the broker accepted, refused, or whose fate is unknown."""
+    notes = []
+    for item in sent:
+        intent = item.order.intent
+        what = f"{intent.side} {intent.quantity} {intent.instrument.symbol} at {intent.limit_price}"
+        match item.state:
+            case OrderState.ACCEPTED:
+                level, text = "info", f"accepted: {what} ({intent.reason.value})"
+            case OrderState.UNKNOWN:
+                level, text = "critical", f"fate unknown: {what}; nothing else is sent until it is"
+            case _:
+                level, text = "warning", f"{item.state.value}: {what}: {item.detail}"
+        name = f"{item.state.value}-{intent.intent_id}"
+        notes.append(_note(name, at, f"order_{item.state.value}", level, text))
+    return notes
+
+
+def of_playbook(playbook: Playbook, at: datetime) -> Notification:
+    """A playbook is there: who wrote it and how large it is."""
+    text = (
+        f"playbook {playbook.market} {playbook.session} by {playbook.source.value}: "
+        f"{len(playbook.stocks)} stocks, {playbook.scenario_count} scenarios, "
+        f"outlook {playbook.outlook.value}"
+    )
+    if playbook.fallback_reason:
+        text += f" ({playbook.fallback_reason})"
+    return _note(f"playbook-{playbook.playbook_id}", at, "playbook", "info", text)
+
+
+def of_scorecard(card: Scorecard, at: datetime) -> Notification:
+    """The day's summary."""
+    net = ", ".join(f"{amount:+,} {code}" for code, amount in card.net_pnl.items()) or "no P&L"
+    rate = (
+        "no closed trades" if card.win_rate_pct is None else f"win rate {card.win_rate_pct:.0f} %"
+    )
+    text = f"{card.market} {card.session}: {net} after costs, {card.orders} orders, {rate}"
+    return _note(f"review-{card.market}-{card.session}", at, "review", "info", text)
+
+
+def _fill(fill: Fill, at: datetime) -> Notification:
+    text = (
+        f"filled: {fill.side} {fill.quantity} {fill.instrument.symbol} at "
+        f"{fill.price.normalize():f} {fill.currency}"
+    )
+    return _note(f"fill-{fill.fill_id}", at, "order_filled", "info", text)
+
+
+def _halt(halt: Halt) -> Notification:
+    text = f"trading halted ({halt.scope}): {halt.reason}. Lift it with: ouroboros resume"
+    return _note(f"halt-{halt.halt_id}", halt.raised_at, "halt", "critical", text)
+
+
+def _note(name: str, at: datetime, kind: str, level: str, text: str) -> Notification:
+    return Notification(name, at, kind, level, text, delivered=False)

@@ -1,0 +1,381 @@
+"""The heart of the trading loop: from what was seen to what is wanted.
+
+``decide`` is pure, and the same function serves live trading, paper, the demo and any replay.
+What it wants is carried out by ``steps.execute``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from trading_core.model.journal import Decision, Halt, MatchRow, ObservationRow, ProtectionRow
+from trading_core.model.limits import Policy
+from trading_core.model.market import Instrument, Market
+from trading_core.model.order import (
+    ApprovedOrder,
+    IntentReason,
+    OrderIntent,
+    OrderRecord,
+    OrderState,
+    OrderType,
+    Refusal,
+    Side,
+)
+from trading_core.model.playbook import Action, GlobalAction
+from trading_core.model.portfolio import Holding, Protection
+from trading_core.model.price import Quote
+from trading_core.rules import exits, risk, sizing
+from trading_core.rules.compiled import ScenarioMatch
+from trading_core.rules.markets import lot_size
+from trading_core.rules.pricing import limit_price
+from trading_core.steps.observe import View, observation_rows
+
+ENTRY_LIFE = timedelta(minutes=15)
+"""How long an entry may wait for its fill before it is cancelled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One decision, the intent it led to (if any) and what the risk gate said of it."""
+
+    decision: Decision
+    intent: OrderIntent | None = None
+    gate: ApprovedOrder | Refusal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TickPlan:
+    """What one tick wants done. ``verdicts`` are only those that differ from the last tick's."""
+
+    at: datetime
+    verdicts: tuple[Verdict, ...] = ()
+    cancels: tuple[OrderRecord, ...] = ()
+    halts: tuple[Halt, ...] = ()
+    guards: tuple[ProtectionRow, ...] = ()
+    near_stops: tuple[str, ...] = ()
+    observations: tuple[ObservationRow, ...] = ()
+    matches: tuple[MatchRow, ...] = ()
+
+    @property
+    def approved(self) -> tuple[ApprovedOrder, ...]:
+        return tuple(v.gate for v in self.verdicts if isinstance(v.gate, ApprovedOrder))
+
+    @property
+    def refused(self) -> tuple[Refusal, ...]:
+        return tuple(v.gate for v in self.verdicts if isinstance(v.gate, Refusal))
+
+
+def decide(view: View, policy: Policy) -> TickPlan:
+    """What to do now. Pure: the same view and policy always give the same plan.
+
+    Order of business: the breaker, guards of what is held, the global rule, then the scenarios,
+    exits before entries and the most confident entry first.
+    """
+    books = view.books
+    rule = view.matches.global_rule
+    no_entries = rule is not None and rule.action is GlobalAction.NO_ENTRIES
+    reduce_all = rule is not None and rule.action is GlobalAction.REDUCE_ALL
+    state = risk.RiskState(
+        account=books.account,
+        session_open_equity=books.session_open_equity,
+        halts=books.halts,
+        working=books.working,
+        tried_today=books.tried_today,
+        unknown=books.unknown,
+        no_entries=f"global rule: {rule.rationale or rule.condition.field}"
+        if rule and (no_entries or reduce_all)
+        else "",
+    )
+    halt = risk.breaker(state, policy.risk, session=view.session.date, at=view.at)
+    halts = (halt,) if halt else ()
+    state = replace(state, halts=(*state.halts, *halts))
+    desk = _Desk(view, policy, state)
+    guards, near = desk.guard_holdings(reduce_all=reduce_all)
+    desk.follow_scenarios()
+    return TickPlan(
+        at=view.at,
+        verdicts=tuple(desk.verdicts),
+        cancels=_stale_entries(view, stop_all=bool(state.halts)),
+        halts=halts,
+        guards=guards,
+        near_stops=near,
+        observations=observation_rows(view),
+        matches=tuple(view.matches.rows(books.group.value, view.session.date)),
+    )
+
+
+@dataclass(slots=True)
+class _Desk:
+    """Collects verdicts; ``state`` moves on with every approved order of the tick."""
+
+    view: View
+    policy: Policy
+    state: risk.RiskState
+    verdicts: list[Verdict] = field(default_factory=list)
+    leaving: set[str] = field(default_factory=set)
+
+    def guard_holdings(
+        self, *, reduce_all: bool
+    ) -> tuple[tuple[ProtectionRow, ...], tuple[str, ...]]:
+        """Look at every holding, whatever the playbook says; sell what its guard gives up."""
+        books, rows, near = self.view.books, [], []
+        for holding in sorted(books.account.holdings, key=lambda h: h.instrument.symbol):
+            symbol = holding.instrument.symbol
+            quote = self.view.quotes.get(symbol)
+            guard = books.protections.get(symbol)
+            if guard is None or quote is None or not quote.usable:
+                continue
+            seen = exits.watch(
+                guard, average_price=holding.average_price, last=quote.last, at=self.view.at
+            )
+            if _moved(guard, seen.protection):
+                rows.append(
+                    ProtectionRow(books.group.value, self.view.session.date, seen.protection)
+                )
+            if seen.near_stop:
+                near.append(symbol)
+            if seen.signal is not None:
+                self._sell(holding, quote, seen.signal.reason, seen.signal.detail)
+            elif reduce_all:
+                self._sell(holding, quote, IntentReason.REDUCE_ALL, self.state.no_entries)
+        return tuple(rows), tuple(near)
+
+    def follow_scenarios(self) -> None:
+        """Exits first, then entries by falling confidence, then in playbook order."""
+        found = [m for m in self.view.matches.first.values() if m.symbol not in self.leaving]
+        for item in found:
+            if item.scenario.action in (Action.SELL, Action.REDUCE):
+                self._scenario_exit(item)
+            elif item.scenario.action is Action.HOLD:
+                self._hold(item, item.scenario.rationale or "the scenario says hold")
+        entries = [m for m in found if m.scenario.action is Action.BUY]
+        for item in sorted(entries, key=lambda m: -m.scenario.confidence):
+            self._enter(item)
+
+    def _enter(self, item: ScenarioMatch) -> None:
+        books, scenario = self.view.books, item.scenario
+        quote = self.view.quotes.get(item.symbol)
+        if quote is None or not quote.usable:
+            return
+        if books.account.holding(item.symbol) is not None:
+            self._hold(item, "already held")
+            return
+        if scenario.confidence < self.policy.risk.confidence_threshold:
+            self._hold(
+                item,
+                f"confidence {scenario.confidence} is below "
+                f"{self.policy.risk.confidence_threshold}",
+            )
+            return
+        row = self.view.frame.row(item.symbol)
+        score = sizing.volatility_score(
+            change_pct=row["change_pct"], range_pct=row["range_pct"], atr_pct=row["atr_pct"]
+        )
+        pct = sizing.allocation_pct(
+            score=score,
+            confidence=scenario.confidence,
+            scenario_pct=scenario.allocation_pct,
+            policy=self.policy.sizing,
+        )
+        price = limit_price(quote, Side.BUY, IntentReason.ENTRY, self.view.session.date)
+        quantity = sizing.entry_quantity(
+            cash=books.account.orderable,
+            available=self.state.available,
+            price=price,
+            lot=lot_size(quote.instrument.market, Side.BUY),
+            pct=pct,
+            limits=self.policy.risk,
+        )
+        self._want(
+            quote,
+            side=Side.BUY,
+            quantity=quantity,
+            price=price,
+            reason=IntentReason.ENTRY,
+            confidence=scenario.confidence,
+            rationale=scenario.rationale,
+            scenario_id=item.scenario_id,
+            extra={
+                "stop_loss_pct": scenario.stop_loss_pct,
+                "take_profit_pct": scenario.take_profit_pct,
+                "allocation_pct": round(pct, 6),
+                "volatility_score": round(score, 6),
+            },
+        )
+
+    def _scenario_exit(self, item: ScenarioMatch) -> None:
+        holding = self.view.books.account.holding(item.symbol)
+        quote = self.view.quotes.get(item.symbol)
+        if holding is None or quote is None or not quote.usable:
+            return
+        self._sell(
+            holding,
+            quote,
+            IntentReason.SCENARIO_EXIT,
+            item.scenario.rationale,
+            half=item.scenario.action is Action.REDUCE,
+            confidence=item.scenario.confidence,
+            scenario_id=item.scenario_id,
+        )
+
+    def _sell(
+        self,
+        holding: Holding,
+        quote: Quote,
+        reason: IntentReason,
+        rationale: str,
+        *,
+        half: bool = False,
+        confidence: int = 100,
+        scenario_id: str = "",
+    ) -> None:
+        self.leaving.add(holding.instrument.symbol)
+        quantity = holding.sellable
+        if half:
+            lot = lot_size(quote.instrument.market, Side.SELL)
+            quantity = max(quantity // 2 // lot * lot, min(lot, quantity))
+        self._want(
+            quote,
+            side=Side.SELL,
+            quantity=quantity,
+            price=limit_price(quote, Side.SELL, reason, self.view.session.date),
+            reason=reason,
+            confidence=confidence,
+            rationale=rationale,
+            scenario_id=scenario_id,
+            extra={"average_price": str(holding.average_price)},
+        )
+
+    def _want(
+        self,
+        quote: Quote,
+        *,
+        side: Side,
+        quantity: int,
+        price: Decimal,
+        reason: IntentReason,
+        confidence: int,
+        rationale: str,
+        scenario_id: str,
+        extra: Mapping[str, object],
+    ) -> None:
+        view = self.view
+        decision = self._decision(
+            quote.instrument, side.value, confidence, rationale, scenario_id or reason.value, extra
+        )
+        intent = OrderIntent(
+            intent_id=OrderIntent.make_id(
+                view.books.group,
+                view.session.date,
+                view.at,
+                quote.instrument.symbol,
+                side,
+                decision.decision_id,
+            ),
+            decision_id=decision.decision_id,
+            instrument=quote.instrument,
+            session=view.session.date,
+            side=side,
+            quantity=quantity,
+            order_type=OrderType.LIMIT,
+            limit_price=price,
+            decided_price=quote.last,
+            currency=view.books.account.currency,
+            reason=reason,
+            created_at=view.at,
+        )
+        answer = risk.check(
+            intent,
+            self.state,
+            self.policy.risk,
+            confidence=confidence,
+            lot=lot_size(Market(quote.instrument.market), side),
+            at=view.at,
+        )
+        assert not isinstance(answer, Halt), "the breaker was looked at before any intent"
+        if isinstance(answer, ApprovedOrder):
+            self.state = self.state.after(answer)
+            self.verdicts.append(Verdict(decision, answer.intent, answer))
+        else:
+            self._note(Verdict(decision, intent, answer), f"{side}:{answer.code}")
+
+    def _hold(self, item: ScenarioMatch, why: str) -> None:
+        quote = self.view.quotes.get(item.symbol)
+        if quote is None:
+            return
+        decision = self._decision(
+            quote.instrument,
+            Action.HOLD.value,
+            item.scenario.confidence,
+            why,
+            item.scenario_id,
+            {"wanted": item.scenario.action.value},
+        )
+        self._note(Verdict(decision), f"HOLD:{why}")
+
+    def _note(self, verdict: Verdict, outcome: str) -> None:
+        """Keep a verdict only when it differs from the last one of its symbol."""
+        decision = verdict.decision
+        mark = f"{decision.scenario_id}|{outcome}"
+        if self.view.books.last_decisions.get(decision.instrument.symbol) == mark:
+            return
+        marked = replace(
+            decision, context_snapshot={**decision.context_snapshot, "fingerprint": mark}
+        )
+        self.verdicts.append(replace(verdict, decision=marked))
+
+    def _decision(
+        self,
+        instrument: Instrument,
+        action: str,
+        confidence: int,
+        rationale: str,
+        scenario_id: str,
+        extra: Mapping[str, object],
+    ) -> Decision:
+        view = self.view
+        key = f"{view.books.group}|{view.session.date}|{view.at.isoformat()}"
+        key += f"|{instrument.symbol}|{action}|{scenario_id}|{view.playbook.playbook_id}"
+        return Decision(
+            decision_id=hashlib.sha256(key.encode()).hexdigest()[:32],
+            at=view.at,
+            market=instrument.market.value,
+            session=view.session.date,
+            instrument=instrument,
+            action=action,
+            confidence=confidence,
+            rationale=rationale,
+            scenario_id=scenario_id,
+            playbook_id=view.playbook.playbook_id,
+            context_snapshot={
+                "outlook": view.playbook.outlook.value,
+                "source": view.playbook.source.value,
+                "cash": str(view.books.account.orderable),
+                "equity": str(view.books.account.equity),
+                **extra,
+            },
+            input_data=_plain(view.frame.row(instrument.symbol)),
+        )
+
+
+def _moved(before: Protection, after: Protection) -> bool:
+    return (before.state, before.peak_price) != (after.state, after.peak_price)
+
+
+def _stale_entries(view: View, *, stop_all: bool) -> tuple[OrderRecord, ...]:
+    """Working entries that waited too long; all of them once trading is halted."""
+    return tuple(
+        record
+        for record in view.books.orders
+        if record.intent.reason.is_entry
+        and record.state in (OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED)
+        and (stop_all or view.at - record.intent.created_at >= ENTRY_LIFE)
+    )
+
+
+def _plain(row: Mapping[str, float]) -> dict[str, float | None]:
+    return {name: None if value != value else round(value, 6) for name, value in row.items()}

@@ -1,0 +1,291 @@
+"""The one place that names adapters: settings in, a :class:`Runtime` out.
+
+Adapters are imported where they are made, so a run loads only what it uses.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from trading_core.adapters.history_cache import HistoryCache
+from trading_core.adapters.local_archive import LocalArchive
+from trading_core.adapters.notifiers import LogNotifier, Notifiers
+from trading_core.adapters.order_lock import FileOrderLock
+from trading_core.adapters.session_cache import SessionCache
+from trading_core.clock import Clock, SystemClock
+from trading_core.errors import ConfigError
+from trading_core.model.limits import PlanLimits, Policy, RiskLimits, ScanLimits, SizingPolicy
+from trading_core.model.market import MarketGroup
+from trading_core.ports import (
+    Archive,
+    Broker,
+    History,
+    MarketData,
+    Notifier,
+    OrderLock,
+    Planner,
+    Store,
+)
+from trading_core.settings import Settings, load_settings
+from trading_core.steps.gather import Universe
+from trading_core.steps.report import TickReport
+
+if TYPE_CHECKING:
+    from trading_core.adapters.duck.store import DuckStore
+
+REAL_URL = "https://openapi.koreainvestment.com:9443"
+PAPER_URL = "https://openapivts.koreainvestment.com:29443"
+TWIN_ACCOUNT = "50000000-01"
+TWIN_LINK = "twin.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """Everything a flow works with. ``home`` holds what is kept between runs."""
+
+    mode: Literal["paper", "live"]
+    venue: Literal["twin", "paper", "live"]
+    groups: tuple[MarketGroup, ...]
+    home: Path
+    interval: timedelta
+    pre_market: timedelta
+    policy: Policy
+    universe: Universe
+    clock: Clock
+    store: Store
+    broker: Broker
+    market_data: MarketData
+    planner: Planner | None
+    notifier: Notifier
+    lock: OrderLock
+    history: History
+    archive: Archive
+    account_label: str = ""
+    on_tick: Callable[[TickReport], None] = lambda report: None
+
+
+_shared: ContextVar[Runtime | None] = ContextVar("shared_runtime", default=None)
+
+
+@contextmanager
+def shared(runtime: Runtime) -> Iterator[None]:
+    """Let every :func:`open_runtime` inside answer with this runtime, as one process has one."""
+    token = _shared.set(runtime)
+    try:
+        yield
+    finally:
+        _shared.reset(token)
+
+
+@asynccontextmanager
+async def open_runtime(
+    settings: Settings | None = None, **overrides: Any
+) -> AsyncIterator[Runtime]:
+    """The runtime of this process, closed at the end of the block.
+
+    Args:
+        settings: Read from the environment and ``.env`` when left out.
+        overrides: Fields of :class:`Runtime` to use instead of what the settings say.
+
+    Raises:
+        ConfigError: a setting is not allowed, or there is no broker to talk to.
+    """
+    standing = _shared.get()
+    if standing is not None:
+        yield replace(standing, **overrides) if overrides else standing
+        return
+    settings = settings or load_settings()
+    home = settings.ouroboros_home
+    _make_home(home)
+    SessionCache(home / "cache").warm(settings.enabled_markets)
+    async with AsyncExitStack() as stack:
+        place = _Place.of(settings)
+        clock = overrides.pop("clock", None) or await _clock(place)
+        connection = await stack.enter_async_context(_connect(settings, place, clock))
+        store = open_store(settings)
+        runtime = Runtime(
+            mode=settings.mode,
+            venue=place.venue,
+            groups=settings.enabled_markets,
+            home=home,
+            interval=timedelta(seconds=settings.rescan_interval_seconds),
+            pre_market=timedelta(minutes=settings.pre_market_minutes),
+            policy=policy_of(settings),
+            universe=Universe(max_candidates=settings.planner_max_stocks),
+            clock=clock,
+            store=store,
+            broker=connection.broker,
+            market_data=connection.market_data,
+            planner=_planner(settings, clock),
+            notifier=_notifier(settings),
+            lock=FileOrderLock(home / f"orders-{place.lock_name}.lock"),
+            history=HistoryCache(home / "cache"),
+            archive=LocalArchive(settings.backup_path, count_rows),
+            account_label=place.label,
+        )
+        runtime = replace(runtime, **overrides) if overrides else runtime
+        with shared(runtime):
+            yield runtime
+
+
+def open_store(settings: Settings | None = None) -> DuckStore:
+    """The store alone, for reading: no broker, no clock."""
+    from trading_core.adapters.duck.store import DuckStore
+
+    settings = settings or load_settings()
+    _make_home(settings.ouroboros_home)
+    return DuckStore(settings.store_path)
+
+
+def count_rows(path: Path) -> int:
+    """Open a copy of the store read-only and count every row in it."""
+    from trading_core.adapters.duck.store import count_rows as count
+
+    return count(path)
+
+
+def policy_of(settings: Settings) -> Policy:
+    """The settings that steps and rules may know, as frozen values."""
+    return Policy(
+        risk=RiskLimits(
+            max_loss_pct=settings.max_loss_pct,
+            max_order_pct=settings.max_order_pct,
+            confidence_threshold=settings.confidence_threshold,
+        ),
+        sizing=SizingPolicy(
+            enabled=settings.position_sizing_enabled,
+            base_allocation_pct=settings.position_base_allocation_pct,
+            min_allocation_pct=settings.position_min_allocation_pct,
+            max_allocation_pct=settings.position_max_allocation_pct,
+            volatility_target_score=settings.position_volatility_target_score,
+        ),
+        scan=ScanLimits(
+            top_n=settings.planner_max_stocks
+            if settings.trade_mode == "daily"
+            else settings.scanner_top_n,
+            rsi_oversold=settings.rsi_oversold_threshold,
+            rsi_momentum=settings.rsi_momentum_threshold,
+            volume_multiplier=settings.vol_multiplier,
+        ),
+        plan=PlanLimits(
+            max_scenarios_per_stock=settings.max_scenarios_per_stock,
+            max_allocation_pct=settings.position_max_allocation_pct,
+            timeout_seconds=settings.planner_timeout_seconds,
+            rules_on_failure=settings.defensive_playbook_on_failure,
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Which broker, under which name and address."""
+
+    venue: Literal["twin", "paper", "live"]
+    url: str
+    app_key: str = field(repr=False)
+    app_secret: str = field(repr=False)
+    account_no: str = field(repr=False)
+
+    @classmethod
+    def of(cls, settings: Settings) -> _Place:
+        if not settings.has_kis_keys:
+            url = str(settings.twin_url or _linked_twin(settings.ouroboros_home))
+            return cls("twin", url.rstrip("/"), "twin-app-key", "twin-app-secret", TWIN_ACCOUNT)
+        assert settings.kis_app_key and settings.kis_app_secret and settings.kis_account_no
+        live = settings.mode == "live"
+        return cls(
+            "live" if live else "paper",
+            REAL_URL if live else PAPER_URL,
+            settings.kis_app_key.get_secret_value(),
+            settings.kis_app_secret.get_secret_value(),
+            settings.kis_account_no.get_secret_value(),
+        )
+
+    @property
+    def lock_name(self) -> str:
+        """Names the account in a file name without showing it."""
+        import hashlib
+
+        return hashlib.sha256(f"{self.venue}|{self.account_no}".encode()).hexdigest()[:12]
+
+    @property
+    def label(self) -> str:
+        return f"{self.venue} account ****{self.account_no[-5:]}"
+
+
+def _linked_twin(home: Path) -> str:
+    """The address that a running ``ouroboros twin serve`` left in the home."""
+    try:
+        return str(json.loads((home / TWIN_LINK).read_text())["url"])
+    except (OSError, ValueError, KeyError):
+        raise ConfigError(
+            "no broker: set KIS_APP_KEY, KIS_APP_SECRET and KIS_ACCOUNT_NO, or start the twin "
+            "with: ouroboros twin serve (or watch a whole day with: ouroboros demo)"
+        ) from None
+
+
+def _make_home(home: Path) -> None:
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"OUROBOROS_HOME={home}: cannot be used: {error.strerror}") from None
+
+
+async def _clock(place: _Place) -> Clock:
+    if place.venue != "twin":
+        return SystemClock()
+    from trading_core.adapters.twin_clock import TwinClock
+
+    clock = TwinClock(place.url)
+    await clock.synchronize()
+    return clock
+
+
+def _connect(settings: Settings, place: _Place, clock: Clock) -> Any:
+    from trading_core.adapters.kis.connection import open_kis
+
+    return open_kis(
+        base_url=place.url,
+        app_key=place.app_key,
+        app_secret=place.app_secret,
+        account_no=place.account_no,
+        # The twin offers everything the real host does, so the whole day can be seen on it.
+        personality="paper" if place.venue == "paper" else "real",
+        home=settings.ouroboros_home,
+        clock=clock,
+        rate_limit_rps=None if place.venue == "twin" else settings.rate_limit_rps,
+        verify_tls=place.venue != "paper",
+        hashkey=settings.kis_hashkey and place.venue != "twin",
+    )
+
+
+def _planner(settings: Settings, clock: Clock) -> Planner | None:
+    if settings.gemini_api_key is None:
+        return None
+    from trading_core.adapters.gemini import GeminiPlanner
+
+    return GeminiPlanner(
+        api_key=settings.gemini_api_key.get_secret_value(),
+        model=settings.gemini_model,
+        timeout_seconds=settings.planner_timeout_seconds,
+        clock=clock,
+        base_url=str(settings.gemini_base_url) if settings.gemini_base_url else None,
+    )
+
+
+def _notifier(settings: Settings) -> Notifier:
+    token, chat = settings.telegram_bot_token, settings.telegram_chat_id
+    if not settings.telegram_enabled or token is None or chat is None:
+        return LogNotifier()
+    from trading_core.adapters.notifiers import TelegramNotifier
+
+    return Notifiers(
+        [LogNotifier(), TelegramNotifier(token.get_secret_value(), chat.get_secret_value())]
+    )
