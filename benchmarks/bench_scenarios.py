@@ -4,7 +4,9 @@
 
 A tick is 1,000 symbols with 5 scenarios of 3 conditions each, over 8 fields; about 6 % of the
 scenarios match. ``acted on`` is what the tick needs to trade; ``journal`` adds all other
-matches, near misses, missing data and the rows that are stored. Made-up numbers throughout.
+matches, near misses, missing data and the rows that are stored. Made-up numbers throughout. Every
+round after the first observes the same symbols, as the ticks of a session mostly do; the first
+tick pays for finding their places.
 """
 
 from __future__ import annotations

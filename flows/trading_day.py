@@ -20,7 +20,7 @@ AFTER_CLOSE = timedelta(minutes=20)
 
 
 @flow(name="trading-day", description="Plan, trade, review and back up one session of a market.")
-async def trading_day(market: str) -> list[State]:
+async def trading_day(market: str) -> dict[str, State]:
     """Run the coming session of ``market`` from its plan to its backup, on the runtime's clock."""
     group = MarketGroup.parse(market)
     async with open_runtime() as runtime:
@@ -30,9 +30,9 @@ async def trading_day(market: str) -> list[State]:
         if today is None or at >= today.close_at:
             today = next_session(group, local_date(group, at))
         await runtime.clock.sleep_until(today.open_at - runtime.pre_market)
-        states = [await plan(market, return_state=True)]
-        states.append(await session(market, return_state=True))
+        states = {"plan": await plan(market, return_state=True)}
+        states["session"] = await session(market, return_state=True)
         await runtime.clock.sleep_until(today.close_at + AFTER_CLOSE)
-        states.append(await review(market, return_state=True))
-        states.append(await backup(return_state=True))
+        states["review"] = await review(market, return_state=True)
+        states["backup"] = await backup(return_state=True)
     return states

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 
 from trading_core.adapters.kis import KisConnection, open_kis
-from trading_core.clock import Clock, FixedClock
+from trading_core.clock import FixedClock
 
 APP_KEY = "PSappkey0123456789abcdefghijklmnopqr"
 APP_SECRET = "s3cr3t/" + "Zx9+" * 40
@@ -124,6 +124,3 @@ class CountingClock(FixedClock):
     async def sleep_until(self, at: datetime) -> None:
         self.waits.append(at)
         await super().sleep_until(at)
-
-
-__all__ = ["ACCOUNT", "APP_KEY", "APP_SECRET", "NOW", "TOKEN", "Clock", "CountingClock", "StandIn"]

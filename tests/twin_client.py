@@ -20,6 +20,15 @@ OVERSEAS_PRICE = "/uapi/overseas-price/v1/quotations"
 ACCOUNT = {"CANO": "12345678", "ACNT_PRDT_CD": "01"}
 
 
+def all_strings(value: Any) -> bool:
+    """Whether every leaf of a JSON value is a string."""
+    if isinstance(value, dict):
+        return all(all_strings(item) for item in value.values())
+    if isinstance(value, list):
+        return all(all_strings(item) for item in value)
+    return isinstance(value, str)
+
+
 class Answer:
     """Status, headers and JSON body of one reply."""
 

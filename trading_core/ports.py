@@ -5,7 +5,7 @@ Ports that cross the network are async. Values only: no vendor word appears here
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -207,7 +207,7 @@ class StoreReader(Protocol):
     ) -> Sequence[ObservationRow]: ...
 
     def counts(self, market: str, session: date) -> dict[str, int]:
-        """Row counts of a session: ticks, observations, matches."""
+        """Row counts of a session: ticks, observations, matches, first_matches."""
         ...
 
     def llm_calls(
@@ -226,6 +226,14 @@ class StoreReader(Protocol):
 
     def backups(self) -> Sequence[BackupRecord]:
         """Newest first."""
+        ...
+
+    def notified(self, notification_ids: Collection[str]) -> set[str]:
+        """Which of these notifications were written down before."""
+        ...
+
+    def newest_session(self, market: str) -> date | None:
+        """The newest session that has a playbook or an equity point; None without any."""
         ...
 
     def recently_traded(self, market: str, *, since: date) -> Sequence[Instrument]: ...

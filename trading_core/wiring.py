@@ -135,6 +135,18 @@ async def open_runtime(
             yield runtime
 
 
+def configure(**overrides: Any) -> Settings:
+    """The settings of this process with some of them set by hand. Raises ``ConfigError``."""
+    return load_settings(**overrides)
+
+
+def home_folder() -> Path:
+    """``OUROBOROS_HOME``, made when missing."""
+    home = load_settings().ouroboros_home
+    _make_home(home)
+    return home
+
+
 def open_store(settings: Settings | None = None) -> DuckStore:
     """The store alone, for reading: no broker, no clock."""
     from trading_core.adapters.duck.store import DuckStore

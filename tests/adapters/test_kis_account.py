@@ -283,7 +283,7 @@ async def test_foreign_orders_of_all_pages(host, tmp_path):
         (o.order_no[-1], o.remaining_quantity, o.cancelled_quantity, o.rejected_quantity)
         for o in orders
     ]
-    assert facts == [("1", 6, 0, 0), ("3", 0, 0, 10), ("4", 0, 6, 0), ("5", 0, 0, 0)]
+    assert facts == [("1", 6, 0, 0), ("3", 0, 0, 10), ("4", 0, 6, 0), ("5", 0, 10, 0)]
     assert orders[0].ordered_at == datetime(2026, 11, 19, 16, 0, tzinfo=UTC)
     assert (orders[0].filled_amount, orders[0].limit_price) == (798, 200)
     assert orders[3].original_no == "0000000004"

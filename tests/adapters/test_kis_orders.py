@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.kis_stand_in import NOW, StandIn, connect, ok
 from trading_core.adapters.kis.order_desk import price_text
-from trading_core.errors import NotOffered
+from trading_core.errors import NotOffered, OrderRejected
 from trading_core.model.market import Currency, Instrument, Market
 from trading_core.model.order import (
     ApprovedOrder,
@@ -206,6 +206,6 @@ async def test_a_modify_without_a_proper_price_is_not_sent(host, tmp_path, price
 async def test_an_order_with_nothing_left_is_not_cancelled(host, tmp_path):
     done = replace(working(Market.KR), remaining_quantity=0)
     async with connect(host, tmp_path) as kis:
-        with pytest.raises(NotOffered, match="nothing is left"):
+        with pytest.raises(OrderRejected, match="nothing is left"):
             await kis.broker.cancel(done)
     assert not host.requests

@@ -58,7 +58,7 @@ def test_the_tables_name_every_mode_market_and_side_and_nothing_else():
 def test_a_missing_pair_is_refused_naming_it(monkeypatch):
     gap = {k: v for k, v in tr_table.ORDER_TR.items() if k != ("paper", Market.JP, Side.SELL)}
     monkeypatch.setattr(tr_table, "ORDER_TR", gap)
-    with pytest.raises(NotOffered, match="SELL.*JP.*paper"):
+    with pytest.raises(NotOffered, match=r"SELL.*JP.*paper"):
         tr_table.order_tr("paper", Market.JP, Side.SELL)
 
 

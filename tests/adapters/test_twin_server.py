@@ -14,6 +14,7 @@ from tests.twin_client import ACCOUNT, APP_KEY, APP_SECRET, DOMESTIC, OVERSEAS_P
 from tests.venue_double import KR_NOW, america, korea
 from trading_core.errors import ConfigError
 from trading_core.twin.server import is_loopback, serve
+from trading_core.twin.wire.desk import Personality
 
 PRICE = f"{DOMESTIC}/quotations/inquire-price"
 SAMSUNG = {"FID_COND_MRKT_DIV_CODE": "J", "FID_INPUT_ISCD": "005930"}
@@ -99,8 +100,7 @@ async def test_approval_wants_the_secretkey_and_the_hash_key_echoes_the_body() -
         body = {"grant_type": "client_credentials", "appkey": APP_KEY, "secretkey": APP_SECRET}
         granted = await client.send("POST", "/oauth2/Approval", data=body)
         assert len(granted.body["approval_key"]) == 36
-        wrong = body | {"appsecret": body.pop("secretkey")}
-        wrong.pop("secretkey")
+        wrong = {"grant_type": "client_credentials", "appkey": APP_KEY, "appsecret": APP_SECRET}
         assert (await client.send("POST", "/oauth2/Approval", data=wrong)).code == "EGW00105"
         order = {"CANO": "12345678", "ORD_QTY": "1"}
         hashed = (await client.send("POST", "/uapi/hashkey", data=order)).body
@@ -132,9 +132,9 @@ async def test_a_tr_id_must_belong_to_the_path() -> None:
     ],
 )
 async def test_each_personality_takes_its_own_ids_only(
-    personality: str, tr_id: str, code: str
+    personality: Personality, tr_id: str, code: str
 ) -> None:
-    async with twin_of(korea(), personality=personality) as client:  # type: ignore[arg-type]
+    async with twin_of(korea(), personality=personality) as client:
         path = f"{DOMESTIC}/trading/inquire-balance"
         assert (await client.get(path, tr_id, **ACCOUNT)).code == code
 
@@ -218,7 +218,8 @@ async def test_the_book_tells_every_order_fill_and_account_exactly() -> None:
     assert order["limit_price"] == "70000"
     assert fill["price"] == "69900"
     assert account["settled"] == account["orderable"] == "10000000"
-    assert {"symbol": "005930", "market": "KR", "name": "삼성전자"} in instruments
+    assert [item["symbol"] for item in instruments] == ["005930", "000660"]
+    assert instruments[0]["market"] == "KR"
 
 
 async def test_only_loopback_is_listened_on_unless_allowed() -> None:

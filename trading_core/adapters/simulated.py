@@ -100,6 +100,13 @@ class SimulatedBroker:
             raise _not_listed(instrument)
         return quote
 
+    async def quotes(self, instruments: Sequence[Instrument]) -> dict[str, Quote]:
+        """Quotes by symbol; those not listed are left out, and none at all is ``NotOffered``."""
+        found = {i.symbol: quote for i in instruments if (quote := self._venue.quote(i.symbol))}
+        if instruments and not found:
+            raise _not_listed(instruments[0])
+        return found
+
     async def order_book(self, instrument: Instrument) -> OrderBook:
         book = self._venue.order_book(instrument.symbol)
         if book is None:

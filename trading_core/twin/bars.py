@@ -51,7 +51,7 @@ def open_source(path: Path, group: MarketGroup, report: Counter[str]) -> Source:
     import polars as pl
 
     _check_file(path)
-    rows = _guarded(path, lambda: pl.scan_parquet(path))
+    rows = _guarded(path, lambda: pl.scan_parquet(path, glob=False))
     schema = _guarded(path, rows.collect_schema)
     missing = [name for name in _REQUIRED if name not in schema]
     if missing or not {"ts", "date"} & set(schema):
@@ -239,14 +239,14 @@ def _into_range(frame: pl.DataFrame, key: str, report: Counter[str]) -> pl.DataF
 
 
 def _check_file(path: Path) -> None:
-    if path.is_dir():
-        raise DataError(f"{path}: is a directory; name one parquet file")
     try:
         with path.open("rb") as stream:
             if not stream.read(1):
                 raise DataError(f"{path}: is empty; name a parquet file with prices")
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; check the path") from None
+    except IsADirectoryError:
+        raise DataError(f"{path}: is a directory; name one parquet file") from None
     except PermissionError:
         raise DataError(f"{path}: may not be read by this user; change its permissions") from None
     except OSError as error:

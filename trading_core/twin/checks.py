@@ -12,6 +12,9 @@ from trading_core.twin.prices import Prices
 from trading_core.twin.tape import Tape
 from trading_core.twin.venue import RefusalKind, VenueOrder, VenueRefusal
 
+_UNLIMITED_MARKET_BUY = Decimal("1.05")
+"""A market buy where no daily limit exists is reserved, and capped, at this times the last."""
+
 
 class OrderChecks:
     """The checks of one session."""
@@ -82,3 +85,39 @@ class OrderChecks:
         free = self._ledger.available(order.account_no) + freed
         if need > free:
             raise VenueRefusal(RefusalKind.CASH, f"needs {need}, {free} can be used")
+
+    def original(
+        self,
+        named: VenueOrder | None,
+        account_no: str,
+        order_no: int,
+        quantity: int | None,
+        now: datetime,
+    ) -> tuple[VenueOrder, int]:
+        """The row a modify or cancel names, and how many of its shares it is about."""
+        self._ledger.require(account_no)
+        if named is None or named.account_no != account_no:
+            raise VenueRefusal(RefusalKind.ORIGINAL_NOT_FOUND, f"no order {order_no} today")
+        self.require_open(now)
+        left = named.remaining_quantity
+        if left == 0:
+            raise VenueRefusal(RefusalKind.NOTHING_LEFT, f"nothing of order {order_no} is open")
+        wanted = left if quantity is None else quantity
+        if wanted <= 0:
+            raise VenueRefusal(RefusalKind.QUANTITY, "the quantity must be above zero")
+        if wanted > left:
+            raise VenueRefusal(
+                RefusalKind.QUANTITY_TOO_LARGE, f"only {left} of order {order_no} are open"
+            )
+        return named, wanted
+
+    def worst_price(self, row: int, order: VenueOrder, cursor: int) -> Decimal | None:
+        """What an order may trade at and is reserved at; None for a market sell (any price)."""
+        if order.limit_price is not None:
+            return order.limit_price
+        if order.side is Side.SELL:
+            return None
+        grid = self._prices.grid(row)
+        if grid.upper is not None:
+            return grid.upper
+        return grid.down(self._prices.last(row, cursor) * _UNLIMITED_MARKET_BUY)

@@ -75,7 +75,9 @@ def place_minutes(minutes: pl.DataFrame, hours: Session, report: Counter[str]) -
     closed = int(hours.close_at.timestamp())
     stamps = minutes["ts"].dt.epoch("ms").to_numpy()
     seconds = stamps // 1000
-    starts, ends = minute_columns(hours, auction=bool((stamps == closed * 1000).any()))
+    # Elsewhere a bar that begins at the close is the first of the extended hours.
+    auction = closing_auction_minutes(hours) > 0 and bool((stamps == closed * 1000).any())
+    starts, ends = minute_columns(hours, auction=auction)
     column = np.minimum(np.searchsorted(starts, seconds), len(starts) - 1)
     inside = (starts[column] * 1000) == stamps
     on_grid = (stamps - int(hours.open_at.timestamp()) * 1000) % (MINUTE * 1000) == 0

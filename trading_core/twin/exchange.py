@@ -40,9 +40,6 @@ from trading_core.twin.venue import (
     VenueState,
 )
 
-_UNLIMITED_MARKET_BUY = Decimal("1.05")
-"""A market buy where no daily limit exists is reserved, and capped, at this times the last."""
-
 
 class SimulatedExchange:
     """Implements :class:`~trading_core.twin.venue.Venue` over a tape.
@@ -233,7 +230,7 @@ class SimulatedExchange:
             session=self._tape.session,
         )
         self._checks.require_quantity(row, new)
-        cap = self._cap(row, new)
+        cap = self._checks.worst_price(row, new, self._cursor)
         self._checks.require_cover(new, cap, freed=Decimal(0))
         return self._accept(row, new, cap)
 
@@ -245,14 +242,16 @@ class SimulatedExchange:
         The part that moves leaves the original row (as cancelled there) and its place in the
         queue; the new row works from now on.
         """
-        original, moved = self._original(account_no, order_no, quantity)
+        original, moved = self._checks.original(
+            self._rows.get(order_no), account_no, order_no, quantity, self._now
+        )
         row = self._prices.row(original.instrument.symbol)
         self._checks.require_trading(row)
         kind = OrderType.LIMIT if limit_price is not None else OrderType.MARKET
         self._checks.require_terms(row, kind, limit_price)
         new = self._follow(original, RowKind.MODIFY, moved)
         new.order_type, new.limit_price = kind, limit_price
-        cap = self._cap(row, new)
+        cap = self._checks.worst_price(row, new, self._cursor)
         if new.side is Side.BUY:
             old_cap = self._working[order_no].cap or Decimal(0)
             after = replace(original, cancelled_quantity=original.cancelled_quantity + moved)
@@ -263,7 +262,9 @@ class SimulatedExchange:
 
     def cancel(self, account_no: str, order_no: int, *, quantity: int | None) -> VenueOrder:
         """Take ``quantity`` (None: all) of what remains off the book; returns the cancel's row."""
-        original, taken = self._original(account_no, order_no, quantity)
+        original, taken = self._checks.original(
+            self._rows.get(order_no), account_no, order_no, quantity, self._now
+        )
         self._take_out(original, taken)
         new = self._follow(original, RowKind.CANCEL, taken)
         new.cancelled_quantity = taken
@@ -294,27 +295,6 @@ class SimulatedExchange:
         """Both sides of an account's books."""
         return self._ledger.balance(account_no)
 
-    def _original(
-        self, account_no: str, order_no: int, quantity: int | None
-    ) -> tuple[VenueOrder, int]:
-        """The row a modify or cancel names, and how many of its shares it is about."""
-        self._ledger.require(account_no)
-        original = self._rows.get(order_no)
-        if original is None or original.account_no != account_no:
-            raise VenueRefusal(RefusalKind.ORIGINAL_NOT_FOUND, f"no order {order_no} today")
-        self._checks.require_open(self._now)
-        left = original.remaining_quantity
-        if left == 0:
-            raise VenueRefusal(RefusalKind.NOTHING_LEFT, f"nothing of order {order_no} is open")
-        wanted = left if quantity is None else quantity
-        if wanted <= 0:
-            raise VenueRefusal(RefusalKind.QUANTITY, "the quantity must be above zero")
-        if wanted > left:
-            raise VenueRefusal(
-                RefusalKind.QUANTITY_TOO_LARGE, f"only {left} of order {order_no} are open"
-            )
-        return original, wanted
-
     # --- accepting --------------------------------------------------------------------------
 
     def _next_no(self) -> int:
@@ -335,16 +315,6 @@ class SimulatedExchange:
             session=original.session,
             original_no=original.order_no,
         )
-
-    def _cap(self, row: int, order: VenueOrder) -> Decimal | None:
-        if order.limit_price is not None:
-            return order.limit_price
-        if order.side is Side.SELL:
-            return None
-        grid = self._prices.grid(row)
-        if grid.upper is not None:
-            return grid.upper
-        return grid.down(self._prices.last(row, self._cursor) * _UNLIMITED_MARKET_BUY)
 
     def _accept(self, row: int, order: VenueOrder, cap: Decimal | None) -> VenueOrder:
         working = Working(order, cap)

@@ -58,7 +58,7 @@ class FaultRule:
     delay_ms: int = 0
     seen: int = 0
     fired: int = 0
-    _random: random.Random = field(init=False, repr=False)
+    _random: random.Random = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if sum(value is not None for value in (self.nth, self.every, self.probability)) > 1:
@@ -142,7 +142,7 @@ def parse_rule(data: object) -> FaultRule:
     if not isinstance(data, Mapping):
         raise ValueError("a rule is an object")
     fields = dict(data)
-    match = fields.pop("match", None) or {}
+    match = fields.pop("match", {})
     if not isinstance(match, Mapping):
         raise ValueError('match is an object with "path" and "tr_id"')
     fields.update(match)

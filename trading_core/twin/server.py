@@ -13,9 +13,9 @@ import ipaddress
 import json
 import logging
 import re
+import secrets
 import signal
 import time
-import uuid
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -295,7 +295,7 @@ def _written(reply: Reply, tr_id: str) -> web.Response:
         "Content-Type": _CONTENT_TYPE,
         "tr_id": tr_id if _TR_ID.fullmatch(tr_id) else "",
         "tr_cont": reply.tr_cont,
-        "gt_uid": uuid.uuid4().hex,
+        "gt_uid": secrets.token_hex(16),
     }
     # A lone surrogate can come in as an escape in JSON and must not break the reply.
     return web.Response(body=text.encode("utf-8", "replace"), status=reply.status, headers=headers)

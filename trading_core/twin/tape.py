@@ -22,7 +22,7 @@ from trading_core.rules.calendar import Session, require_session, sessions_betwe
 from trading_core.rules.markets import zone_of
 from trading_core.twin import bars as files
 from trading_core.twin.bridge import Bars, Floats, Ints
-from trading_core.twin.columns import Placed, place_daily, place_minutes
+from trading_core.twin.columns import Placed, closing_auction_minutes, place_daily, place_minutes
 from trading_core.twin.levels import (
     DayHistory,
     level_factor,
@@ -270,7 +270,8 @@ def _days_from_minutes(
     opens = np.array([int(s.open_at.timestamp()) for s in past])
     closes = np.array([int(s.close_at.timestamp()) for s in past])
     which = np.searchsorted(opens, seconds, side="right") - 1
-    inside = (which >= 0) & (seconds <= closes[which])
+    last = closes - (0 if closing_auction_minutes(hours) else 1)
+    inside = (which >= 0) & (seconds <= last[which])
     dates = np.array([s.date for s in past], dtype="datetime64[D]")[which]
     grouped = (
         rows.with_columns(pl.Series("date", dates))

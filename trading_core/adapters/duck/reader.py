@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date, datetime
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from duckdb import DuckDBPyConnection
 
@@ -77,10 +77,7 @@ class DuckReader:
         sql = f"SELECT {table.select('t')} FROM {table.name} t {where}"
         if newest:
             group, latest = newest.split(": ")
-            sql += (
-                f" QUALIFY row_number() OVER"
-                f" (PARTITION BY {group} ORDER BY {latest} DESC, t.rowid DESC) = 1"
-            )
+            sql += f" QUALIFY row_number() OVER (PARTITION BY {group} ORDER BY {latest} DESC) = 1"
         sql += f" ORDER BY {order_by}" if order_by else ""
         sql += f" LIMIT {limit}" if limit else ""
         return [table.decode(row) for row in self._rows(sql, where.parameters)]
@@ -136,7 +133,9 @@ class DuckReader:
         return self._select(rows.ADOPTED_LOTS, Where(market=market), "t.adopted_at, t.lot_id")
 
     def protections(self, market: str) -> dict[str, Protection]:
-        found = self._select(rows.PROTECTIONS, Where(market=market), newest="symbol: updated_at")
+        found = self._select(
+            rows.PROTECTIONS, Where(market=market), newest="symbol: updated_at DESC, session"
+        )
         return {row.protection.symbol: row.protection for row in found}
 
     def open_halts(self) -> Sequence[Halt]:
@@ -157,7 +156,7 @@ class DuckReader:
         self, market: str | None = None, session: date | None = None, symbol: str | None = None
     ) -> Sequence[Decision]:
         where = Where(market=market, session=session, symbol=symbol)
-        return self._select(rows.DECISIONS, where, "t.decided_at, t.rowid")
+        return self._select(rows.DECISIONS, where, "t.decided_at, t.id")
 
     def outcomes(self, market: str, session: date) -> Sequence[DecisionOutcome]:
         where = Where(market=market, session=session)
@@ -166,7 +165,7 @@ class DuckReader:
             f" FROM decision_outcomes t JOIN decisions d USING (decision_id) {where}"
             " QUALIFY row_number() OVER"
             " (PARTITION BY t.decision_id ORDER BY t.reviewed_at DESC) = 1"
-            " ORDER BY d.decided_at, d.rowid",
+            " ORDER BY d.decided_at, d.id",
             where.parameters,
         )
         return [rows.DECISION_OUTCOMES.decode(row) for row in found]
@@ -182,18 +181,28 @@ class DuckReader:
         return self._select(rows.OBSERVATIONS, where, "t.observed_at, t.rowid")
 
     def counts(self, market: str, session: date) -> dict[str, int]:
-        [(ticks, observations, matches)] = self._rows(
-            "SELECT count(DISTINCT observed_at), count(*), (SELECT count(*) FROM matches"
-            " WHERE market = ? AND session = ?) FROM observations WHERE market = ? AND session = ?",
-            [market, session] * 2,
+        [(ticks, observations)] = self._rows(
+            "SELECT count(DISTINCT observed_at), count(*) FROM observations"
+            " WHERE market = ? AND session = ?",
+            [market, session],
         )
-        return {"ticks": ticks, "observations": observations, "matches": matches}
+        [(matches, first)] = self._rows(
+            "SELECT count(*), count(*) FILTER (kind = 'first') FROM matches"
+            " WHERE market = ? AND session = ?",
+            [market, session],
+        )
+        return {
+            "ticks": ticks,
+            "observations": observations,
+            "matches": matches,
+            "first_matches": first,
+        }
 
     def llm_calls(
         self, market: str | None = None, session: date | None = None
     ) -> Sequence[LlmCall]:
         where = Where(market=market, session=session)
-        return self._select(rows.LLM_CALLS, where, "t.called_at, t.rowid")
+        return self._select(rows.LLM_CALLS, where, "t.called_at, t.call_id")
 
     def scorecard(self, market: str, session: date) -> Scorecard | None:
         where = Where(market=market, session=session)
@@ -218,7 +227,23 @@ class DuckReader:
         return self._select(rows.CONTEXTS, where, "t.key")
 
     def backups(self) -> Sequence[BackupRecord]:
-        return self._select(rows.BACKUPS, None, "t.created_at DESC, t.rowid DESC")
+        return self._select(rows.BACKUPS, None, "t.created_at DESC, t.backup_id")
+
+    def notified(self, notification_ids: Collection[str]) -> set[str]:
+        found = self._rows(
+            "SELECT notification_id FROM notifications WHERE notification_id IN"
+            " (SELECT unnest(?::VARCHAR[]))",
+            [list(notification_ids)],
+        )
+        return {str(name) for (name,) in found}
+
+    def newest_session(self, market: str) -> date | None:
+        [(day,)] = self._rows(
+            "SELECT max(session) FROM (SELECT session FROM equity WHERE market = ?"
+            " UNION ALL SELECT session FROM playbook_versions WHERE market = ?)",
+            [market, market],
+        )
+        return cast("date | None", day)
 
     def recently_traded(self, market: str, *, since: date) -> Sequence[Instrument]:
         found = self._rows(

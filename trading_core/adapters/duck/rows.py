@@ -94,6 +94,7 @@ PLAYBOOKS = table(
         ),
     },
     "playbook_id generated_at",
+    numbered=True,
     stored_only={
         "playbook_id": (TEXT, "playbook_id"),
         "market": (TEXT, "market"),
@@ -123,6 +124,7 @@ DECISIONS = table(
         "input_data": JSON,
     },
     "decision_id",
+    numbered=True,
     build=_with_instrument(Decision),
 )
 
@@ -157,6 +159,7 @@ ORDER_INTENTS = table(
         "created_at": TIME,
     },
     "intent_id",
+    numbered=True,
     stored_only=_GROUP,
     build=_with_instrument(OrderIntent),
 )
@@ -196,6 +199,7 @@ FILLS = table(
         "filled_at": TIME,
     },
     "fill_id",
+    numbered=True,
     stored_only=_GROUP,
     build=_with_instrument(Fill),
 )
@@ -250,7 +254,7 @@ OBSERVATIONS = table(
         "fields": (JSON, "values"),
     },
     "market session observed_at symbol",
-    indexed=False,
+    moment="observed_at",
 )
 
 MATCHES = table(
@@ -271,6 +275,7 @@ MATCHES = table(
         "distance": FLOAT,
     },
     "market session matched_at symbol scenario_id kind field op",
+    moment="matched_at",
 )
 
 EQUITY = table(
@@ -352,6 +357,7 @@ CONTEXTS = table(
         "updated_at": (TIME, "at"),
     },
     "layer timeframe key",
+    numbered=True,
     stored_only={"created_at": (TIME, "at")},
     replaces=("value", "updated_at"),
 )

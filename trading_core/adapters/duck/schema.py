@@ -9,8 +9,9 @@ count) follow from rows that are appended elsewhere. Exactly two tables have row
 
 Times are TIMESTAMPTZ, money and prices DECIMAL(38, 10) in the row's currency, ``session`` is the
 trading date of the exchange. ``market`` is a market group code and ``exchange`` one of its
-markets. Secondary indexes are left out on purpose: min-max statistics per row group answer the
-same range filters, and DuckDB turns an update of an indexed column into delete and insert.
+markets. ``id`` numbers the rows of a table in the order they were appended. Secondary indexes are
+left out on purpose: min-max statistics per row group answer the same range filters, and DuckDB
+turns an update of an indexed column into delete and insert.
 """
 
 from __future__ import annotations
@@ -18,10 +19,6 @@ from __future__ import annotations
 _MONEY = "DECIMAL(38, 10)"
 
 TABLES: tuple[str, ...] = (
-    "CREATE SEQUENCE playbook_ids",
-    "CREATE SEQUENCE context_ids",
-    "CREATE SEQUENCE intent_ids",
-    "CREATE SEQUENCE fill_ids",
     """
     CREATE TABLE context_metadata (
         layer TEXT PRIMARY KEY,
@@ -31,7 +28,7 @@ TABLES: tuple[str, ...] = (
     )""",
     """
     CREATE TABLE contexts (
-        id BIGINT DEFAULT nextval('context_ids'),
+        id BIGINT NOT NULL,
         layer TEXT NOT NULL,
         timeframe TEXT NOT NULL,
         key TEXT NOT NULL,
@@ -43,7 +40,7 @@ TABLES: tuple[str, ...] = (
     # The same text may be planned again after another one, so the time is part of the key.
     """
     CREATE TABLE playbook_versions (
-        id BIGINT DEFAULT nextval('playbook_ids'),
+        id BIGINT NOT NULL,
         playbook_id TEXT NOT NULL,
         market TEXT NOT NULL,
         session DATE NOT NULL,
@@ -56,6 +53,7 @@ TABLES: tuple[str, ...] = (
     )""",
     """
     CREATE TABLE decisions (
+        id BIGINT NOT NULL,
         decision_id TEXT PRIMARY KEY,
         decided_at TIMESTAMPTZ NOT NULL,
         market TEXT NOT NULL,
@@ -83,7 +81,7 @@ TABLES: tuple[str, ...] = (
     )""",
     f"""
     CREATE TABLE order_intents (
-        id BIGINT DEFAULT nextval('intent_ids'),
+        id BIGINT NOT NULL,
         intent_id TEXT PRIMARY KEY,
         decision_id TEXT NOT NULL,
         market TEXT NOT NULL,
@@ -115,7 +113,7 @@ TABLES: tuple[str, ...] = (
     )""",
     f"""
     CREATE TABLE fills (
-        id BIGINT DEFAULT nextval('fill_ids'),
+        id BIGINT NOT NULL,
         fill_id TEXT PRIMARY KEY,
         intent_id TEXT NOT NULL,
         order_no TEXT NOT NULL,
@@ -170,8 +168,8 @@ TABLES: tuple[str, ...] = (
         closed_at TIMESTAMPTZ NOT NULL,
         PRIMARY KEY (closing_id, origin)
     )""",
-    # The one large table. A primary key here doubles the file (285 MB against 152 MB at two
-    # million rows), so the writer keeps (market, session, observed_at, symbol) unique itself.
+    # The two large tables. A primary key doubles the file (285 MB against 152 MB at two million
+    # observations), so the writer keeps their rows unique itself.
     """
     CREATE TABLE observations (
         market TEXT NOT NULL,
@@ -194,8 +192,7 @@ TABLES: tuple[str, ...] = (
         op TEXT NOT NULL,
         threshold DOUBLE,
         value DOUBLE,
-        distance DOUBLE,
-        PRIMARY KEY (market, session, matched_at, symbol, scenario_id, kind, field, op)
+        distance DOUBLE
     )""",
     f"""
     CREATE TABLE equity (

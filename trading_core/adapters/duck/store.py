@@ -260,9 +260,21 @@ def _transaction(connection: DuckDBPyConnection) -> Iterator[None]:
     connection.commit()
 
 
+def count_rows(path: Path) -> int:
+    """Open a copy of a store read-only and count the rows of all its tables.
+
+    Raises:
+        StoreError: it does not open.
+    """
+    try:
+        with closing(duckdb.connect(str(path), read_only=True, config=_CONFIG)) as connection:
+            return DuckReader(connection).total_rows()
+    except duckdb.Error as error:
+        raise StoreError(f"{path} is not a store that opens ({_first_line(error)})") from error
+
+
 def _count_and_flush(path: Path) -> int:
-    with closing(duckdb.connect(str(path), read_only=True, config=_CONFIG)) as connection:
-        rows = DuckReader(connection).total_rows()
+    rows = count_rows(path)
     _flush(path)
     return rows
 

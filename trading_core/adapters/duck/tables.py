@@ -35,8 +35,11 @@ class Table(Generic[T]):
     """One table and the record it keeps.
 
     ``key`` names the columns that identify a row. ``build`` makes a record of the values of the
-    columns that are not ``stored_only``, by attribute. ``indexed`` is False where no primary key
-    guards the key. ``replaces`` names the columns that a newer row of the same key overwrites.
+    columns that are not ``stored_only``, by attribute. A ``numbered`` table has a column ``id``
+    that counts its rows. ``replaces`` names the columns that a newer row of the same key
+    overwrites; the last of them is the time that makes it newer. ``moment`` is the time column in
+    the key of a table without primary key: rows of one moment are told apart by looking no
+    further back than the oldest new row.
     """
 
     name: str
@@ -44,8 +47,9 @@ class Table(Generic[T]):
     columns: tuple[Column, ...]
     key: tuple[str, ...]
     build: Callable[[dict[str, Any]], T]
-    indexed: bool = True
+    numbered: bool = False
     replaces: tuple[str, ...] = ()
+    moment: str = ""
 
     @property
     def read_columns(self) -> tuple[Column, ...]:
@@ -91,8 +95,9 @@ def table(
     *,
     stored_only: Mapping[str, tuple[Codec, str]] | None = None,
     build: Callable[[dict[str, Any]], T] | None = None,
-    indexed: bool = True,
+    numbered: bool = False,
     replaces: tuple[str, ...] = (),
+    moment: str = "",
 ) -> Table[T]:
     """``columns`` maps a name to its codec, and to an attribute where that has another name."""
     made = [
@@ -108,6 +113,7 @@ def table(
         tuple(made),
         tuple(key.split()),
         build or (lambda values: record(**values)),
-        indexed,
+        numbered,
         replaces,
+        moment,
     )

@@ -103,21 +103,22 @@ class DuckWriter(DuckReader):
         for key, record in zip(table.keys(records), records, strict=True):
             if table.replaces or key not in unique:
                 unique[key] = record
-        names = ", ".join(f'"{column.name}"' for column in table.columns)
-        values = ", ".join(
-            f'{column.codec.parameter} AS "{column.name}"' for column in table.columns
-        )
-        source = f"SELECT {values}"
-        if not table.indexed:
-            same = " AND ".join(f't."{name}" = n."{name}"' for name in table.key)
-            source = (
-                f"SELECT * FROM ({source}) n"
-                f" WHERE NOT EXISTS (SELECT 1 FROM {table.name} t WHERE {same})"
-            )
-        self._rows(
-            f"INSERT INTO {table.name} ({names}) {source} {_on_conflict(table)}",
-            table.encode(list(unique.values())),
-        )
+        names = [column.name for column in table.columns]
+        values = [f'{entry.codec.parameter} AS "{entry.name}"' for entry in table.columns]
+        parameters: list[Any] = table.encode(list(unique.values()))
+        if table.numbered:
+            [(last,)] = self._rows(f"SELECT coalesce(max(id), 0) FROM {table.name}")
+            names.append("id")
+            values.append("unnest(?::BIGINT[]) AS id")
+            parameters.append(list(range(last + 1, last + 1 + len(unique))))
+        source = f"SELECT {', '.join(values)}"
+        columns = ", ".join(f'"{name}"' for name in names)
+        if table.moment:
+            statement = _append_to_series(table, source, columns)
+            parameters.append(len(unique))
+        else:
+            statement = f"INSERT INTO {table.name} ({columns}) {source} {_on_conflict(table)}"
+        self._rows(statement, parameters)
 
     def _legal_events(self, events: Sequence[OrderEvent]) -> list[OrderEvent]:
         """The events that are new; raises on one that does not follow."""
@@ -174,9 +175,19 @@ class DuckWriter(DuckReader):
         self._insert(rows.CLOSED_TRADES, closed)
 
 
+def _append_to_series(table: Table[Any], source: str, columns: str) -> str:
+    """Insert in the given order what is not there yet, without the help of an index."""
+    same = " AND ".join(f't."{name}" = n."{name}"' for name in table.key)
+    return (
+        f"INSERT INTO {table.name} ({columns})"
+        f" WITH n AS ({source}, unnest(range(?::BIGINT)) AS ordinal)"
+        f" SELECT {columns} FROM n WHERE NOT EXISTS (SELECT 1 FROM {table.name} t WHERE {same}"
+        # A constant bound lets DuckDB skip all older row groups: 10 ms, not 170, at 2 M rows.
+        f' AND t."{table.moment}" >= (SELECT min("{table.moment}") FROM n)) ORDER BY ordinal'
+    )
+
+
 def _on_conflict(table: Table[Any]) -> str:
-    if not table.indexed:
-        return ""
     if not table.replaces:
         return "ON CONFLICT DO NOTHING"
     key = ", ".join(f'"{name}"' for name in table.key)

@@ -13,7 +13,6 @@ TOKEN_DEAD = frozenset({"EGW00121", "EGW00122", "EGW00123"})
 TOO_MANY_CALLS = frozenset({"EGW00201", "EGW00215"})
 TOO_MANY_TOKENS = "EGW00133"
 NOT_OFFERED = frozenset({"EGW00206", "EGW00213", "EGW02004", "EGW02006"})
-TRANSIENT_READ = TOO_MANY_CALLS | {"OPSQ0003", "OPSQ0008", "OPSQ0009"}
 NOTHING_FOUND = frozenset({"KIOK0560", "70070000"})
 MORE_TO_COME = "KIOK0500"
 
@@ -35,6 +34,9 @@ ORDER_MAY_BE_IN = frozenset(
         "90020000",
     }
 )
+
+# The same failures pass, so a read, which changes nothing, is asked again.
+TRANSIENT_READ = TOO_MANY_CALLS | ORDER_MAY_BE_IN
 
 _BUSINESS_CODE = re.compile(r"[A-Z0-9]{6,8}", re.ASCII)
 
@@ -65,7 +67,7 @@ _ENGLISH = {
     "APBK0506": "the price is not on the price increment",
     "APBK0634": "the security is halted",
     "APBK0656": "no such security",
-    "APBK0918": "outside trading hours, or refused for another reason",
+    "APBK0918": "refused for the reason given",
     "APBK0919": "the market is shut today",
     "APBK0927": "nothing is left to modify or cancel",
     "APBK0952": "not enough orderable cash",

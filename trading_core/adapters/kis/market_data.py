@@ -18,7 +18,7 @@ from trading_core.model.price import DailyBar, MinuteBar, OrderBook, Quote, Rank
 
 _log = logging.getLogger(__name__)
 
-_WORKERS = 2
+_WORKERS = 4
 _OUTAGE = 3
 
 
@@ -48,7 +48,8 @@ class KisMarketData:
         await asyncio.gather(*(self._work(batch) for _ in range(_WORKERS)))
         if batch.error is not None and not batch.quotes:
             raise batch.error
-        return batch.quotes
+        order = (instrument.symbol for instrument in instruments)
+        return {symbol: batch.quotes[symbol] for symbol in order if symbol in batch.quotes}
 
     async def _work(self, batch: _Batch) -> None:
         for instrument in batch.todo:

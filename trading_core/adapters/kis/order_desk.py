@@ -13,7 +13,7 @@ from decimal import Decimal
 from trading_core.adapters.kis import tr_table, wire
 from trading_core.adapters.kis.transport import KisTransport
 from trading_core.clock import Clock
-from trading_core.errors import BrokerUnavailable, NotOffered, OrderOutcomeUnknown
+from trading_core.errors import BrokerUnavailable, NotOffered, OrderOutcomeUnknown, OrderRejected
 from trading_core.model.market import Market, MarketGroup
 from trading_core.model.order import ApprovedOrder, BrokerOrder, OrderAck, OrderType, Side
 from trading_core.rules.markets import market_info
@@ -88,7 +88,7 @@ class OrderDesk:
         market, mode = order.instrument.market, self._transport.personality
         tr_id = tr_table.revise_tr(mode, market, cancel=action == _CANCEL)
         if order.remaining_quantity <= 0:
-            raise NotOffered(f"nothing is left of order {order.order_no}")
+            raise OrderRejected(f"nothing is left of order {order.order_no}")
         body = {
             **self._transport.account_fields,
             "ORGN_ODNO": order.order_no,

@@ -199,7 +199,7 @@ class OverseasAccount:
                 ordered_at=_ordered_at(row, session, market),
                 branch_no=wire.text(row, "ord_gno_brno"),
                 original_no=wire.order_no(row, "orgn_odno"),
-                cancelled_quantity=0 if rejected or cancels else gone,
+                cancelled_quantity=0 if rejected else gone,
                 rejected_quantity=gone if rejected else 0,
             )
         )

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import re
 
 MASK = "***"
+# Tokens that this process never saw, as a server might quote them.
+_TOKEN_LIKE = re.compile(r"eyJ[\w-]{8,}(\.[\w-]*)*")
 
 
 class Redactor(logging.Filter):
@@ -29,7 +32,7 @@ class Redactor(logging.Filter):
         """``text`` with every secret masked; the longest first, so that no tail remains."""
         for secret in sorted(self._secrets, key=len, reverse=True):
             text = text.replace(secret, MASK)
-        return text
+        return _TOKEN_LIKE.sub(MASK, text)
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.msg, record.args = self.clean(record.getMessage()), ()

@@ -57,6 +57,7 @@ class Desk:
         self.personality: Personality = personality
         self.rates = rates
         self._by_group = {venue.group: venue for venue in venues}
+        self._sessions: dict[MarketGroup, tuple[datetime, date]] = {}
         self._histories: dict[tuple[MarketGroup, str], tuple[date, History]] = {}
         if len(self._by_group) != len(self.venues):
             raise ValueError("two venues play the same market group")
@@ -111,9 +112,17 @@ class Desk:
         mine = [h for h in view.holdings if h.instrument.market in group.markets]
         return sorted(mine, key=lambda holding: holding.instrument.symbol)
 
+    def _session(self, venue: Venue) -> date:
+        """The venue's session; asked once for each position of its clock."""
+        now = venue.now
+        known = self._sessions.get(venue.group)
+        if known is None or known[0] != now:
+            known = self._sessions[venue.group] = (now, venue.state().session)
+        return known[1]
+
     def history(self, venue: Venue, symbol: str) -> History:
         """A year of sessions before the present one; read once a session."""
-        session = venue.state().session
+        session = self._session(venue)
         key = (venue.group, symbol)
         known = self._histories.get(key)
         if known is None or known[0] != session:

@@ -43,9 +43,11 @@ _ZEROS = alike(
 _STATIC = _TEXTS | _ZEROS
 
 
-def increment(price: Decimal, on: date) -> Decimal:
-    """The price step at ``price`` on a session date, in won."""
-    return price_increment(Market.KR, max(price, Decimal(1)), on)
+def increment(quote: Quote) -> Decimal:
+    """The price step at the last price of a security on its day, in won."""
+    on = quote.at.astimezone(KST).date()
+    etf = quote.instrument.is_fund
+    return price_increment(Market.KR, max(quote.last, Decimal(1)), on, etf=etf)
 
 
 def price_fields(quote: Quote | None, history: History | None, symbol: str) -> dict[str, str]:
@@ -79,7 +81,7 @@ def price_fields(quote: Quote | None, history: History | None, symbol: str) -> d
         "stck_sdpr": whole(base),
         "stck_sspr": whole(base),
         "rstc_wdth_prc": whole(upper - base if upper else zero),
-        "aspr_unit": whole(increment(last, quote.at.astimezone(KST).date())) if quote else "0",
+        "aspr_unit": whole(increment(quote)) if quote else "0",
         "wghn_avrg_stck_prc": fixed(turnover / volume if volume else zero, 2),
         "stck_shrn_iscd": symbol if quote else "",
         **_pivots(history),

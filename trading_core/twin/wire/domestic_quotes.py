@@ -28,6 +28,17 @@ from trading_core.twin.wire.envelope import (
 DAILY_ROWS = 100
 RECENT_ROWS = 30
 LEVELS = 10
+_NO_LEVELS = {
+    f"{side}{kind}{n}": "0"
+    for kind in ("", "_rsqn", "_rsqn_icdc")
+    for side in ("askp", "bidp")
+    for n in range(1, LEVELS + 1)
+}
+_NO_TOTALS = alike(
+    "total_askp_rsqn_icdc total_bidp_rsqn_icdc ovtm_total_askp_icdc ovtm_total_bidp_icdc "
+    "ovtm_total_askp_rsqn ovtm_total_bidp_rsqn",
+    "0",
+)
 # Enough calendar days for one session before the range, across the longest holidays.
 LOOK_BACK = timedelta(days=14)
 
@@ -85,25 +96,20 @@ def inquire_asking_price(desk: Desk, call: Call) -> Reply:
     """FHKST01010200: ten levels a side and the expected price of an auction."""
     hit = found(desk, call)
     book = hit[0].order_book(hit[1].instrument.symbol) if hit else None
-    prices, sizes, changes = {}, {}, {}
+    levels = dict(_NO_LEVELS)
     totals = {"askp": 0, "bidp": 0}
-    for side, levels in (("askp", book.asks if book else ()), ("bidp", book.bids if book else ())):
-        for n in range(1, LEVELS + 1):
-            level = levels[n - 1] if n <= len(levels) else None
-            prices[f"{side}{n}"] = whole(level.price) if level else "0"
-            sizes[f"{side}_rsqn{n}"] = str(level.quantity) if level else "0"
-            changes[f"{side}_rsqn_icdc{n}"] = "0"
-            totals[side] += level.quantity if level else 0
+    for side, rows in (("askp", book.asks if book else ()), ("bidp", book.bids if book else ())):
+        for n, level in enumerate(rows[:LEVELS], 1):
+            levels[f"{side}{n}"] = whole(level.price)
+            levels[f"{side}_rsqn{n}"] = str(level.quantity)
+            totals[side] += level.quantity
     at = book.at if book else desk.now
-    zeros = ["total_{}_rsqn_icdc", "ovtm_total_{}_icdc", "ovtm_total_{}_rsqn"]
     output1 = {
         "aspr_acpt_hour": time_text(at),
-        **prices,
-        **sizes,
-        **changes,
+        **levels,
         "total_askp_rsqn": str(totals["askp"]),
         "total_bidp_rsqn": str(totals["bidp"]),
-        **{name.format(side): "0" for name in zeros for side in ("askp", "bidp")},
+        **_NO_TOTALS,
         "ntby_aspr_rsqn": str(totals["bidp"] - totals["askp"]),
         "new_mkop_cls_code": "20",
     }
@@ -139,7 +145,7 @@ def inquire_daily_chart(desk: Desk, call: Call) -> Reply:
     if hit is None:
         return quoted(output1={}, output2=[])
     venue, quote = hit
-    rows = _daily_rows(venue, quote.instrument.symbol, start, end, period)[:DAILY_ROWS]
+    rows = _daily_rows(venue, quote.instrument.symbol, start, end, period)
     return quoted(output1=_chart_head(desk, venue, quote), output2=rows)
 
 
@@ -153,7 +159,9 @@ def _daily_rows(
     outside = [bar for bar in before if bar.session < start]
     rows = []
     previous = outside[-1].close if outside else None
-    for bar in inside:
+    if len(inside) > DAILY_ROWS:
+        previous = inside[-DAILY_ROWS - 1].close
+    for bar in inside[-DAILY_ROWS:]:
         difference = bar.close - previous if previous is not None else Decimal(0)
         rows.append(
             {
@@ -198,7 +206,7 @@ def _chart_head(desk: Desk, venue: Venue, quote: Quote) -> dict[str, str]:
         "stck_prdy_oprc": whole(before.open if before else 0),
         "stck_prdy_hgpr": whole(before.high if before else 0),
         "stck_prdy_lwpr": whole(before.low if before else 0),
-        "askp": whole(quote.last + increment(quote.last, quote.at.astimezone(KST).date())),
+        "askp": whole(quote.last + increment(quote)),
         "bidp": whole(quote.last),
         "prdy_vrss_vol": str(quote.volume - history.previous_volume),
         **zeros,

@@ -105,7 +105,7 @@ class Gateway:
 
 def tidy_path(path: str) -> str:
     """The path with doubled slashes joined and none at its end."""
-    return _SLASHES.sub("/", path).rstrip("/")
+    return (_SLASHES.sub("/", path) if "//" in path else path).rstrip("/")
 
 
 def _json_object(request: WireRequest) -> Mapping[str, Any]:

@@ -1,0 +1,80 @@
+"""What the read-only commands answer, as plain JSON values."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import date
+from typing import Any
+
+from trading_core.clock import SystemClock
+from trading_core.errors import ConfigError
+from trading_core.model.market import Currency, MarketGroup
+from trading_core.rules.risk import ALL
+from trading_core.steps import operate
+from trading_core.steps.summary import plain, summarize
+from trading_core.wiring import configure, open_store
+
+Json = dict[str, Any]
+
+
+def status() -> Json:
+    """The newest session of every enabled market, and the halts that stand."""
+    settings = configure()
+    store = open_store(settings)
+    with store.read() as reader:
+        halts = [plain(asdict(item)) for item in reader.open_halts()]
+        newest = {group: reader.newest_session(group) for group in settings.enabled_markets}
+    markets = [
+        summarize(store, group=group, session=day, account=None)
+        for group, day in newest.items()
+        if day is not None
+    ]
+    silent = [group.value for group, day in newest.items() if day is None]
+    return {
+        "mode": settings.mode,
+        "store": str(settings.store_path),
+        "halts": halts,
+        "markets": markets,
+        "nothing_yet": silent,
+    }
+
+
+def why(symbol: str, market: str | None, session: date | None) -> Json:
+    """The funnel of one symbol; the market is guessed from the symbol's shape when left out.
+
+    Raises:
+        ConfigError: nothing is known of the symbol.
+    """
+    settings = configure()
+    store = open_store(settings)
+    groups = [MarketGroup.parse(market)] if market else list(settings.enabled_markets)
+    for group in groups:
+        with store.read() as reader:
+            day = session or reader.newest_session(group)
+        if day is None:
+            continue
+        found = operate.why(store, group=group, session=day, symbol=symbol.upper())
+        if found.observations or found.decisions or found.orders:
+            return {"market": group.value, **plain(asdict(found))}
+    where = ", ".join(group.value for group in groups)
+    when = f" on {session}" if session else ""
+    raise ConfigError(f"nothing is known of {symbol} in {where}{when}: it was not observed")
+
+
+def halt(scope: str, reason: str) -> Json:
+    """Raise an operator halt."""
+    raised = operate.halt(open_store(), scope=_scope(scope), reason=reason, at=SystemClock().now())
+    return {"raised": [plain(asdict(raised))], "lifted": []}
+
+
+def resume(scope: str, reason: str) -> Json:
+    """Lift halts."""
+    lifted = operate.resume(open_store(), scope=_scope(scope), by=reason, at=SystemClock().now())
+    return {"raised": [], "lifted": [plain(asdict(item)) for item in lifted]}
+
+
+def _scope(text: str) -> str:
+    wanted = text.strip().upper()
+    if wanted == ALL or wanted in set(Currency):
+        return wanted
+    return MarketGroup.parse(wanted).value

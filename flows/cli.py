@@ -1,0 +1,282 @@
+"""The ``ouroboros`` command. Heavy imports happen inside the commands that need them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import sys
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from flows import screens
+from trading_core.errors import ConfigError, TradingError
+
+app = typer.Typer(
+    name="ouroboros",
+    help="An AI-planned stock trader for Korea Investment & Securities: plan once, execute "
+    "locally. New here? Watch a whole trading day on a simulated exchange: ouroboros demo",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+twin_app = typer.Typer(help="The KIS look-alike on this machine.", no_args_is_help=True)
+app.add_typer(twin_app, name="twin")
+
+MarketArgument = Annotated[
+    str, typer.Argument(help="KR, US, JP, HK, CN or VN (or one exchange, such as US_NASDAQ).")
+]
+MarketOption = Annotated[
+    str, typer.Option("--market", "-m", help="KR, US, JP, HK, CN or VN.", show_default=True)
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object for a machine.")]
+DataOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--data",
+        help="Parquet file of real bars (minute, daily or both; repeatable). Columns: market, "
+        "symbol, ts or date, open, high, low, close, volume. Without it a synthetic market plays.",
+    ),
+]
+DateOption = Annotated[
+    str | None, typer.Option("--date", help="Session to play, YYYY-MM-DD (needed with --data).")
+]
+CapitalOption = Annotated[
+    str | None, typer.Option("--capital", help="Cash to start with, in the market's currency.")
+]
+SeedOption = Annotated[int, typer.Option("--seed", help="Seed of everything that is drawn.")]
+
+
+@app.command()
+def demo(
+    market: MarketOption = "KR",
+    date_: DateOption = None,
+    data: DataOption = None,
+    capital: CapitalOption = None,
+    seed: SeedOption = 0,
+    every: Annotated[
+        int, typer.Option("--every", min=10, max=3600, help="Seconds between two ticks.")
+    ] = 300,
+    as_json: JsonOption = False,
+    keep: Annotated[
+        Path | None,
+        typer.Option("--keep", help="Keep store, backups and Prefect runs in this folder."),
+    ] = None,
+) -> None:
+    """Watch a whole trading day now: plan, ticks, review, backup, on a simulated KIS exchange.
+
+    Everything is real but the exchange: a Prefect server runs the flows, a KIS-speaking server on
+    this machine takes the orders, the state is a DuckDB file. No keys are needed or used, except
+    GEMINI_API_KEY, with which the model writes the playbook.
+    """
+    from flows.demo import Demo, run_demo
+
+    wanted = Demo(
+        market=market,
+        session=_date(date_),
+        data=tuple(data or ()),
+        capital=_amount(capital),
+        seed=seed,
+        every=every,
+        keep=keep,
+    )
+    result = run_demo(wanted, quiet=as_json)
+    _print(result, as_json, screens.demo_summary)
+
+
+def _run_flow(name: str, market: str | None, as_json: bool) -> None:
+    """Run one flow in this process, on the Prefect server that is configured."""
+    import importlib
+
+    from trading_core.model.market import MarketGroup
+
+    if market is not None:
+        MarketGroup.parse(market)
+    flow = getattr(importlib.import_module(f"flows.{name}"), name)
+    arguments = {} if market is None else {"market": market}
+    state = asyncio.run(flow(**arguments, return_state=True))
+    answer = {"flow": name, "market": market, "state": state.name, "message": state.message or ""}
+    _print(answer, as_json, screens.flow_state)
+    if not state.is_completed():
+        raise typer.Exit(1)
+
+
+@app.command()
+def plan(market: MarketArgument, as_json: JsonOption = False) -> None:
+    """Write today's playbook of a market now."""
+    _run_flow("plan", market, as_json)
+
+
+@app.command()
+def session(market: MarketArgument, as_json: JsonOption = False) -> None:
+    """Trade a market from now until its close."""
+    _run_flow("session", market, as_json)
+
+
+@app.command()
+def tick(market: MarketArgument, as_json: JsonOption = False) -> None:
+    """Observe, decide and act once, now."""
+    _run_flow("tick", market, as_json)
+
+
+@app.command()
+def review(market: MarketArgument, as_json: JsonOption = False) -> None:
+    """Score today's session of a market after its close."""
+    _run_flow("review", market, as_json)
+
+
+@app.command()
+def backup(as_json: JsonOption = False) -> None:
+    """Copy the store, checksum the copy and open it again."""
+    _run_flow("backup", None, as_json)
+
+
+@app.command()
+def status(as_json: JsonOption = False) -> None:
+    """What stands: playbooks, orders, positions, P&L and halts of the enabled markets."""
+    from flows import answers
+
+    _print(answers.status(), as_json, screens.status)
+
+
+@app.command()
+def why(
+    symbol: Annotated[str, typer.Argument(help="Symbol, such as 005930 or AAPL.")],
+    market: Annotated[str | None, typer.Option("--market", "-m", help="Where to look.")] = None,
+    date_: Annotated[
+        str | None, typer.Option("--date", help="Session, YYYY-MM-DD; the newest when left out.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Why a symbol was or was not traded: what was seen, what nearly matched, what stopped it."""
+    from flows import answers
+
+    _print(answers.why(symbol, market, _date(date_)), as_json, screens.why)
+
+
+@app.command()
+def halt(
+    scope: Annotated[str, typer.Argument(help="A market, a currency, or ALL.")] = "ALL",
+    reason: Annotated[str, typer.Option("--reason", help="Why; shown until lifted.")] = "by hand",
+    as_json: JsonOption = False,
+) -> None:
+    """Stop entries at once. Protective sells still go; only `resume` lifts it."""
+    from flows import answers
+
+    _print(answers.halt(scope, reason), as_json, screens.halts)
+
+
+@app.command()
+def resume(
+    scope: Annotated[str, typer.Argument(help="A market, a currency, or ALL.")] = "ALL",
+    reason: Annotated[
+        str, typer.Option("--reason", prompt="Why is it safe to trade again?", help="Recorded.")
+    ] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Lift halts, the breaker's included, and say why."""
+    from flows import answers
+
+    _print(answers.resume(scope, reason), as_json, screens.halts)
+
+
+@app.command()
+def doctor(as_json: JsonOption = False) -> None:
+    """Check settings, keys, calendars, store, disk and broker before money is at stake."""
+    from flows.doctor import examine
+
+    findings = asyncio.run(examine())
+    _print({"checks": findings}, as_json, screens.doctor)
+    if any(finding["result"] == "failed" for finding in findings):
+        raise typer.Exit(1)
+
+
+@twin_app.command("serve")
+def twin_serve(
+    market: MarketOption = "KR",
+    date_: DateOption = None,
+    data: DataOption = None,
+    capital: CapitalOption = None,
+    seed: SeedOption = 0,
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes a free one.")] = 0,
+    speed: Annotated[
+        float, typer.Option("--speed", min=0.001, help="Exchange seconds per second.")
+    ] = 1.0,
+    stepped: Annotated[
+        bool, typer.Option("--stepped", help="Stand still until POST /twin/clock moves it.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Serve a simulated KIS exchange on loopback until Ctrl-C; other commands then find it."""
+    from flows.twin_process import serve
+
+    serve(
+        market=market,
+        session=_date(date_),
+        data=tuple(data or ()),
+        capital=_amount(capital),
+        seed=seed,
+        port=port,
+        speed=None if stepped else speed,
+        show=lambda answer: _print(answer, as_json, screens.twin),
+    )
+
+
+def _date(text: str | None) -> date | None:
+    if text is None:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise ConfigError(f"--date {text}: not a date; write it as YYYY-MM-DD") from None
+
+
+def _amount(text: str | None) -> Decimal | None:
+    if text is None:
+        return None
+    try:
+        amount = Decimal(text.replace(",", "").replace("_", ""))
+    except ArithmeticError:
+        raise ConfigError(f"--capital {text}: not a number") from None
+    if not amount.is_finite() or amount <= 0:
+        raise ConfigError(f"--capital {text}: must be above 0")
+    return amount
+
+
+def _print(answer: dict[str, Any], as_json: bool, show: Any) -> None:
+    if as_json:
+        sys.stdout.write(json.dumps(answer, ensure_ascii=False, default=_text) + "\n")
+        sys.stdout.flush()
+    else:
+        show(answer)
+
+
+def _text(value: object) -> str:
+    return value.isoformat() if isinstance(value, date | datetime) else str(value)
+
+
+def main() -> None:
+    """Run the command; every known error is one line, and the exit code says how it went."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    try:
+        app()
+    except TradingError as error:
+        _fail(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        _fail("interrupted", 130)
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        _fail(f"{place}{error.strerror or error}", 1)
+
+
+def _fail(message: str, code: int) -> None:
+    sys.stderr.write(f"error: {message}\n")
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

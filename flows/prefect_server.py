@@ -1,0 +1,85 @@
+"""A Prefect server of our own for the length of a demo, on a free port of this machine."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from trading_core.errors import TradingError
+
+START_SECONDS = 120
+
+
+class PrefectFailed(TradingError):
+    """The server did not come up."""
+
+
+class PrefectServer:
+    """Started on entering, stopped by its pid on leaving; ``url`` is its API."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self._port = _free_port()
+        self.url = f"http://127.0.0.1:{self._port}/api"
+        self._log = (home / "prefect-server.log").open("wb")
+        self._process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "uvicorn", "--factory"),
+                "prefect.server.api.server:create_app",
+                *("--host", "127.0.0.1", "--port", str(self._port), "--log-level", "error"),
+            ],
+            env={**os.environ, **self.environment(), "PREFECT_UI_ENABLED": "0"},
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=self._log,
+        )
+
+    def environment(self) -> dict[str, str]:
+        """Variables for the server and for everyone who talks to it."""
+        return {
+            "PREFECT_HOME": str(self._home / "prefect"),
+            "PREFECT_API_URL": self.url,
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "PREFECT_LOGGING_LEVEL": "ERROR",
+            "PREFECT_LOGGING_TO_API_ENABLED": "false",
+            "PREFECT_CLI_PROMPT": "false",
+            "DO_NOT_TRACK": "1",
+        }
+
+    def wait_ready(self) -> None:
+        """Return once it answers. Raises ``PrefectFailed`` with where its log is."""
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            if self._process.poll() is not None:
+                break
+            try:
+                with urllib.request.urlopen(f"{self.url}/health", timeout=2):
+                    return
+            except (urllib.error.URLError, OSError):
+                time.sleep(0.1)
+        raise PrefectFailed(f"the Prefect server did not start; see {self._log.name}")
+
+    def __enter__(self) -> PrefectServer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.terminate()
+        try:
+            self._process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._log.close()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,234 @@
+"""How answers look in a terminal. Every function takes the JSON answer of its command."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+Json = dict[str, Any]
+_RESULTS = {"ok": "green", "warning": "yellow", "failed": "red"}
+
+
+def _out() -> Console:
+    return Console(highlight=False)
+
+
+def _grid(title: str) -> Table:
+    table = Table(title=title, title_justify="left", show_header=False, box=None, pad_edge=False)
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column()
+    return table
+
+
+def _money(text: str | None, *, signed: bool = False) -> str:
+    if text is None:
+        return "no data"
+    return f"{Decimal(text):+,}" if signed else f"{Decimal(text):,}"
+
+
+def demo_summary(answer: Json) -> None:
+    """The day in about twenty lines, and where to look next."""
+    console = _out()
+    console.print()
+    console.print(_session_grid(answer))
+    if answer["positions"]:
+        console.print()
+        console.print(_positions(answer))
+    card = answer["scorecard"]
+    for lesson in card["lessons"] if card else ():
+        console.print(f"lesson: {lesson}")
+    notes = ", ".join(f"{name} {count}" for name, count in answer["data_notes"].items())
+    if notes:
+        console.print(f"price data: {notes}", style="dim")
+    console.print(
+        f"\ndone in {answer['wall_seconds']} s; decisions {answer['decisions_digest'][:16]}"
+    )
+    if answer["kept"]:
+        home = answer["kept"]
+        console.print(f"kept in {home}. Look next:")
+        console.print(f"  OUROBOROS_HOME={home} ouroboros status")
+        console.print(f"  OUROBOROS_HOME={home} ouroboros why {_example_symbol(answer)}")
+        console.print(f"  PREFECT_HOME={home}/prefect prefect server start   # the flow runs")
+    else:
+        console.print("nothing was kept; run it again with --keep DIR to look around in it")
+
+
+def _example_symbol(answer: Json) -> str:
+    if answer["positions"]:
+        return str(answer["positions"][0]["symbol"])
+    card = answer["scorecard"] or {}
+    traded = [*card.get("best", ()), *card.get("worst", ())]
+    return str(traded[0]["symbol"]) if traded else "SYMBOL"
+
+
+def _session_grid(answer: Json) -> Table:
+    table = _grid(f"[bold]{answer['market']} {answer['session']}[/]")
+    book, orders, llm = answer["playbook"], answer["orders"], answer["llm"]
+    source = book["source"] or "none"
+    if book["fallback_reason"]:
+        source += f" ({book['fallback_reason']})"
+    table.add_row("playbook by", source)
+    table.add_row(
+        "", f"{book['stocks']} stocks, {book['scenarios']} scenarios, {book['dropped']} dropped"
+    )
+    table.add_row(
+        "ticks",
+        f"{answer['ticks']} with {answer['observations']:,} observations, "
+        f"{answer['matches']:,} matches and near misses",
+    )
+    table.add_row("orders", _counts(orders))
+    refused = ", ".join(f"{code} {count}" for code, count in answer["refusals"].items())
+    if refused:
+        table.add_row("refused for", refused)
+    for code, pnl in answer["pnl"].items():
+        table.add_row(
+            f"P&L {code}",
+            f"{_money(pnl['gross'], signed=True)} gross - {_money(pnl['fees'])} fees - "
+            f"{_money(pnl['tax'])} tax = [bold]{_money(pnl['net'], signed=True)} net[/]",
+        )
+    for code, equity in answer["equity"].items():
+        table.add_row(f"equity {code}", f"{_money(equity['start'])} -> {_money(equity['end'])}")
+    for halt in answer["halts"]:
+        table.add_row("[red]halt[/]", f"[red]{halt['scope']}: {halt['reason']}[/]")
+    table.add_row("model", f"{llm['calls']} calls, {llm['tokens']} tokens, {llm['cost']} USD")
+    card = answer["scorecard"]
+    if card:
+        table.add_row("scorecard", _card(card))
+    if answer["backup"]:
+        verified = "verified" if answer["backup"]["verified"] else "NOT verified"
+        table.add_row("backup", f"{answer['backup']['path']} ({verified})")
+    return table
+
+
+def _counts(orders: Mapping[str, int]) -> str:
+    first = f"{orders['intended']} intended, {orders['accepted']} accepted"
+    rest = [
+        f"{count} {name.replace('_', ' ')}"
+        for name, count in orders.items()
+        if name not in ("intended", "accepted") and count
+    ]
+    return ", ".join([first, *rest])
+
+
+def _card(card: Json) -> str:
+    rate = card["win_rate_pct"]
+    won = "no closed trades" if rate is None else f"win rate {rate:.0f} %"
+    confidence = card["average_confidence"]
+    sure = "" if confidence is None else f", average confidence {confidence:.0f}"
+    match = card["match_rate_pct"]
+    matched = "" if match is None else f", match rate {match:.1f} %"
+    return f"{card['wins']} won, {card['losses']} lost, {won}{sure}{matched}"
+
+
+def _positions(answer: Json) -> Table:
+    table = Table(title="open positions", title_justify="left", box=None, pad_edge=False)
+    for name in ("symbol", "quantity", "average", "last", "unrealized", ""):
+        table.add_column(name, justify="left" if name in ("symbol", "") else "right")
+    for row in answer["positions"]:
+        table.add_row(
+            row["symbol"],
+            f"{row['quantity']:,}",
+            _money(row["average_price"]),
+            _money(row["last_price"]),
+            _money(row["unrealized"], signed=True),
+            row["origin"],
+        )
+    return table
+
+
+def status(answer: Json) -> None:
+    """Halts first, then each market's newest session."""
+    console = _out()
+    console.print(f"mode {answer['mode']}, store {answer['store']}")
+    for item in answer["halts"]:
+        console.print(
+            f"[red]halted ({item['scope']}) since {item['raised_at']}: {item['reason']}[/]; lift "
+            f"it with: ouroboros resume {item['scope']}"
+        )
+    for market in answer["markets"]:
+        console.print()
+        console.print(_session_grid(market))
+        if market["positions"]:
+            console.print(_positions(market))
+    for name in answer["nothing_yet"]:
+        console.print(f"\n{name}: nothing yet; the first plan is made before the next open")
+
+
+def why(answer: Json) -> None:
+    """The funnel, from what was seen to what was sent."""
+    console = _out()
+    console.print(f"[bold]{answer['symbol']} on {answer['market']} {answer['session']}[/]")
+    seen = answer["observations"]
+    console.print(f"observed {len(seen)} times")
+    if seen:
+        last = {k: v for k, v in seen[-1]["values"].items() if v is not None}
+        console.print("last seen: " + ", ".join(f"{k} {v:,.2f}" for k, v in last.items()))
+    _nearest(console, answer)
+    for decision in answer["decisions"]:
+        console.print(
+            f"{decision['at'][11:16]}Z  {decision['action']:<4} confidence "
+            f"{decision['confidence']}: {decision['rationale']} ({decision['scenario_id']})"
+        )
+    for order in answer["orders"]:
+        intent, last = order["intent"], order["events"][-1]
+        detail = f": {last['note']}" if last["note"] else ""
+        console.print(
+            f"{intent['created_at'][11:16]}Z  order {intent['side']} {intent['quantity']} at "
+            f"{intent['limit_price']} ({intent['reason']}): {order['state']}{detail}"
+        )
+    if not answer["decisions"]:
+        console.print("no decision: no scenario matched in this session")
+
+
+def _nearest(console: Console, answer: Json) -> None:
+    near = [
+        row for row in answer["matches"] if row["kind"] == "near" and row["distance"] is not None
+    ]
+    if near:
+        best = min(near, key=lambda row: row["distance"])
+        console.print(
+            f"nearest miss {best['at'][11:16]}Z: {best['scenario_id']} ({best['action']}) needed "
+            f"{best['field']} {best['op']} {best['threshold']:g}, it was {best['value']:g}"
+        )
+
+
+def flow_state(answer: Json) -> None:
+    """One line: the flow, its state and its message."""
+    market = f" {answer['market']}" if answer["market"] else ""
+    _out().print(f"{answer['flow']}{market}: {answer['state']} - {answer['message']}")
+
+
+def halts(answer: Json) -> None:
+    """What was raised or lifted."""
+    console = _out()
+    for item in answer["raised"]:
+        console.print(f"halted {item['scope']}: {item['reason']}. Lift it with: ouroboros resume")
+    for item in answer["lifted"]:
+        console.print(f"lifted {item['scope']}: {item['reason']}")
+    if not answer["raised"] and not answer["lifted"]:
+        console.print("no halt stands there; nothing to lift")
+
+
+def doctor(answer: Json) -> None:
+    """One line per check."""
+    console = _out()
+    for check in answer["checks"]:
+        style = _RESULTS[check["result"]]
+        console.print(f"[{style}]{check['result']:<8}[/] {check['name']}: {check['detail']}")
+
+
+def twin(answer: Json) -> None:
+    """Where the twin listens and what to tell a client."""
+    console = _out()
+    console.print(
+        f"twin: {answer['url']} plays {answer['market']} {answer['session']}, "
+        f"{answer['symbols']} symbols, clock at {answer['now']}"
+    )
+    console.print(
+        f"any app key and secret; account {answer['account_no']} with {answer['capital']} in cash"
+    )
+    console.print("Ctrl-C stops it")

@@ -1,0 +1,229 @@
+"""How a file becomes the store's, and what happens to files that are not."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from tests.record_factories import SESSION, make_notification, make_playbook, one_of_each
+from trading_core.adapters.duck import DuckStore
+from trading_core.adapters.duck.migrations import MIGRATIONS, migrate, schema_version
+from trading_core.adapters.duck.rows import CLOSED_TRADES, RECORD_TABLES
+from trading_core.errors import SchemaTooNew, StoreError
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "state.duckdb"
+
+
+def test_the_first_use_makes_the_folder_and_a_file_at_the_newest_version(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "new" / "home" / "state.duckdb"
+    with DuckStore(path).read() as db:
+        assert db.fills() == []
+    with duckdb.connect(str(path), read_only=True) as connection:
+        steps = connection.execute("SELECT * FROM schema_migrations ORDER BY version").fetchall()
+    assert steps == [(n, step.__name__) for n, step in enumerate(MIGRATIONS, start=1)]
+
+
+def test_every_column_of_a_record_has_a_column_in_its_table() -> None:
+    connection = duckdb.connect(":memory:")
+    migrate(connection)
+    for table in (*RECORD_TABLES, CLOSED_TRADES):
+        found = {row[0] for row in connection.execute(f"DESCRIBE {table.name}").fetchall()}
+        wanted = {column.name for column in table.columns}
+        assert found - {"id"} == wanted, table.name
+        assert table.numbered == ("id" in found), table.name
+
+
+@pytest.mark.parametrize("done", range(1, len(MIGRATIONS)))
+@pytest.mark.parametrize("first_use", ["read", "write"])
+def test_an_older_file_takes_the_missing_steps_and_keeps_its_rows(
+    path: Path, done: int, first_use: str
+) -> None:
+    with duckdb.connect(str(path)) as connection:
+        migrate(connection, MIGRATIONS[:done])
+        connection.execute("INSERT INTO halts VALUES ('h', 'operator', 'ALL', '', now(), NULL, '')")
+    store = DuckStore(path)
+    with getattr(store, first_use)() as db:
+        assert [halt.halt_id for halt in db.open_halts()] == ["h"]
+    with store.write() as tx:
+        tx.append(one_of_each())
+    with duckdb.connect(str(path), read_only=True) as connection:
+        assert schema_version(connection) == len(MIGRATIONS)
+
+
+def test_migrating_twice_changes_nothing(path: Path) -> None:
+    for _ in range(2):
+        with DuckStore(path).write() as tx:
+            tx.append(one_of_each())
+    with DuckStore(path).read() as db:
+        assert db.playbook("KR", SESSION) == make_playbook()
+
+
+def test_a_step_that_fails_leaves_nothing_of_itself() -> None:
+    def broken(connection: duckdb.DuckDBPyConnection) -> None:
+        connection.execute("CREATE TABLE half (a INTEGER)")
+        connection.execute("SELECT no_such_column")
+
+    connection = duckdb.connect(":memory:")
+    connection.begin()
+    migrate(connection)
+    connection.commit()
+    connection.begin()
+    with pytest.raises(duckdb.Error):
+        migrate(connection, (*MIGRATIONS, broken))
+    connection.rollback()
+    assert schema_version(connection) == len(MIGRATIONS)
+    assert (
+        connection.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'half'").fetchall()
+        == []
+    )
+
+
+@pytest.mark.parametrize("use", ["read", "write"])
+def test_a_file_of_a_newer_version_is_refused_and_not_touched(path: Path, use: str) -> None:
+    with DuckStore(path).write():
+        pass
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("INSERT INTO schema_migrations VALUES (99, 'from_the_future')")
+    before = path.read_bytes()
+    with pytest.raises(SchemaTooNew, match=r"state\.duckdb .* version 99.*update the program"):
+        getattr(DuckStore(path), use)().__enter__()
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("use", ["read", "write"])
+def test_a_database_of_another_program_is_refused_and_not_touched(path: Path, use: str) -> None:
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("CREATE TABLE their_own (a INTEGER)")
+    with pytest.raises(StoreError, match="tables of another program"):
+        getattr(DuckStore(path), use)().__enter__()
+    with duckdb.connect(str(path)) as connection:
+        assert connection.execute("SHOW TABLES").fetchall() == [("their_own",)]
+
+
+@pytest.mark.parametrize("use", ["read", "write"])
+@pytest.mark.parametrize("content", [b"", b"abc", b"SQLite format 3\0" + b"\0" * 9000, b"x" * 9000])
+def test_a_file_that_is_no_database_is_one_clear_line(path: Path, content: bytes, use: str) -> None:
+    path.write_bytes(content)
+    with pytest.raises(StoreError, match="restore a backup") as caught:
+        getattr(DuckStore(path), use)().__enter__()
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("use", ["read", "write"])
+def test_a_damaged_file_is_one_clear_line(path: Path, use: str) -> None:
+    with DuckStore(path).write() as tx:
+        tx.append(one_of_each())
+    content = bytearray(path.read_bytes())
+    content[12_288:] = os.urandom(len(content) - 12_288)
+    path.write_bytes(content)
+    with pytest.raises(StoreError, match="restore a backup") as caught:
+        getattr(DuckStore(path), use)().__enter__()
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("use", ["read", "write"])
+def test_a_folder_in_its_place_is_one_clear_line(path: Path, use: str) -> None:
+    path.mkdir()
+    with pytest.raises(StoreError, match="name a file, not a folder"):
+        getattr(DuckStore(path), use)().__enter__()
+
+
+def test_a_file_in_the_place_of_its_folder_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "home").write_text("")
+    with pytest.raises(StoreError, match="cannot make the folder"):
+        DuckStore(tmp_path / "home" / "state.duckdb").write().__enter__()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may open every file")
+def test_a_folder_without_permission_is_one_clear_line(path: Path) -> None:
+    path.parent.chmod(0o500)
+    try:
+        with pytest.raises(StoreError, match="permission"):
+            DuckStore(path).write().__enter__()
+    finally:
+        path.parent.chmod(0o700)
+
+
+def test_a_failed_start_leaves_no_lock_behind(path: Path) -> None:
+    path.write_bytes(b"junk")
+    store = DuckStore(path, timeout_seconds=2.0)
+    for _ in range(2):
+        with pytest.raises(StoreError, match="restore a backup"):
+            store.write().__enter__()
+    path.unlink()
+    with store.write() as tx:
+        tx.append([make_notification()])
+
+
+def test_a_file_that_was_begun_by_a_killed_process_is_begun_again(path: Path) -> None:
+    path.with_name(path.name + ".new").write_bytes(b"half a file")
+    with DuckStore(path).write() as tx:
+        tx.append([make_notification()])
+    assert not path.with_name(path.name + ".new").exists()
+
+
+_FILL_THE_DISK = """
+import resource, signal, sys
+from pathlib import Path
+from tests.record_factories import make_notification
+from trading_core.adapters.duck import DuckStore
+from trading_core.errors import StoreError
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+limit = int(sys.argv[2])
+resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+try:
+    with DuckStore(Path(sys.argv[1])).write() as tx:
+        tx.append(make_notification(notification_id=str(n), text=f"{n * 7919}" * 4000)
+                  for n in range(400))
+except StoreError as error:
+    print(error)
+    sys.exit(3)
+"""
+
+
+def test_a_full_disk_is_one_clear_line_and_nothing_is_half_written(path: Path) -> None:
+    store = DuckStore(path)
+    with store.write() as tx:
+        tx.append([make_notification()])
+    limit = path.stat().st_size + 300_000
+    done = subprocess.run(
+        [sys.executable, "-c", _FILL_THE_DISK, str(path), str(limit)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        cwd=Path(__file__).parents[2],
+    )
+    assert done.returncode == 3, done.stderr
+    assert "free some disk space" in done.stdout
+    assert done.stdout.count("\n") == 1
+    with store.read() as db:
+        assert db._connection.execute("SELECT count(*) FROM notifications").fetchall() == [(1,)]
+
+
+def test_a_tick_imports_neither_pandas_nor_pyarrow_nor_pytz() -> None:
+    code = (
+        "import sys; from tests.record_factories import one_of_each;"
+        "from trading_core.adapters.duck import DuckStore; s = DuckStore(':memory:')\n"
+        "with s.write() as tx: tx.append(one_of_each()); tx.orders(); tx.fills()\n"
+        "print([m for m in ('pandas', 'pyarrow', 'polars', 'pytz', 'numpy') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+        cwd=Path(__file__).parents[2],
+    )
+    assert done.stdout.strip() == "[]"

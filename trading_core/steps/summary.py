@@ -1,0 +1,172 @@
+"""A session in one object: what ``demo --json`` and ``status`` print."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from trading_core.model.market import MarketGroup
+from trading_core.model.order import OrderRecord, OrderState
+from trading_core.model.playbook import LintNote
+from trading_core.model.portfolio import Account
+from trading_core.ports import Store, StoreReader
+from trading_core.rules.positions import fold_positions
+from trading_core.rules.scorecard import session_pnl
+
+Json = dict[str, Any]
+
+# A cancelled or expired order that had fills before counts under what was filled of it too.
+_COUNTED = {
+    OrderState.PARTIALLY_FILLED: "partially_filled",
+    OrderState.CANCELLED: "cancelled",
+    OrderState.EXPIRED: "cancelled",
+    OrderState.REJECTED: "rejected",
+    OrderState.REFUSED: "refused",
+    OrderState.UNKNOWN: "unknown",
+    OrderState.SENDING: "unknown",
+    OrderState.NOT_SENT: "not_sent",
+    OrderState.FILLED: "filled",
+}
+
+
+def summarize(store: Store, *, group: MarketGroup, session: date, account: Account | None) -> Json:
+    """Everything of one session, in plain JSON values; money as decimal strings.
+
+    Args:
+        account: The broker's view now, for the prices of open positions; None leaves their
+            unrealised profit out.
+    """
+    with store.read() as reader:
+        return _summarize(reader, group, session, account)
+
+
+def _summarize(
+    reader: StoreReader, group: MarketGroup, session: date, account: Account | None
+) -> Json:
+    playbook = reader.playbook(group, session)
+    orders = reader.orders(group, session)
+    fills = reader.fills(group, session)
+    curve = reader.equity_curve(group, session)
+    counts = reader.counts(group, session)
+    calls = reader.llm_calls(group, session)
+    card = reader.scorecard(group, session)
+    backups = reader.backups()
+    return {
+        "market": group.value,
+        "session": session.isoformat(),
+        "playbook": {
+            "source": playbook.source.value if playbook else None,
+            "outlook": playbook.outlook.value if playbook else None,
+            "stocks": len(playbook.stocks) if playbook else 0,
+            "scenarios": playbook.scenario_count if playbook else 0,
+            "dropped": _dropped(playbook.notes) if playbook else 0,
+            "fallback_reason": playbook.fallback_reason if playbook else "",
+        },
+        "ticks": counts["ticks"],
+        "observations": counts["observations"],
+        "matches": counts["matches"],
+        "orders": count_orders(orders),
+        "refusals": dict(
+            Counter(r.events[-1].code for r in orders if r.state is OrderState.REFUSED)
+        ),
+        "fills": len(fills),
+        "pnl": {
+            currency.value: {
+                "gross": _text(pnl.gross),
+                "fees": _text(pnl.fees),
+                "tax": _text(pnl.taxes),
+                "net": _text(pnl.net),
+            }
+            for currency, pnl in session_pnl(curve, fills).items()
+        },
+        "positions": _positions(reader, group, account),
+        "equity": {
+            point.currency.value: {"start": _text(curve[0].equity), "end": _text(point.equity)}
+            for point in curve[-1:]
+        },
+        "halts": [
+            {"kind": h.kind.value, "scope": h.scope, "reason": h.reason}
+            for h in reader.open_halts()
+        ],
+        "llm": {
+            "calls": len(calls),
+            "tokens": sum(call.input_tokens + call.output_tokens for call in calls),
+            "cost": _text(sum((call.cost_usd for call in calls), Decimal(0))),
+        },
+        "scorecard": plain(asdict(card)) if card else None,
+        "backup": {"path": backups[0].path, "verified": backups[0].verified} if backups else None,
+        "decisions_digest": digest(reader, group, session),
+    }
+
+
+def count_orders(orders: Sequence[OrderRecord]) -> dict[str, int]:
+    """Orders by what became of them. ``intended`` are all that were wanted, ``accepted`` all that
+    the broker took; the rest says where each stands in the end."""
+    counted = dict.fromkeys(("intended", "accepted", *dict.fromkeys(_COUNTED.values())), 0)
+    for record in orders:
+        counted["intended"] += 1
+        counted["accepted"] += any(item.state is OrderState.ACCEPTED for item in record.events)
+        if record.state in _COUNTED:
+            counted[_COUNTED[record.state]] += 1
+    return counted
+
+
+def digest(reader: StoreReader, group: MarketGroup, session: date) -> str:
+    """A hash over every decision, order event and fill of a session, in a fixed order."""
+    rows: list[Any] = [plain(asdict(d)) for d in reader.decisions(group, session)]
+    rows += [plain(asdict(record)) for record in reader.orders(group, session)]
+    rows += [plain(asdict(fill)) for fill in reader.fills(group, session)]
+    lines = sorted(json.dumps(row, sort_keys=True, ensure_ascii=False) for row in rows)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def plain(value: Any) -> Any:
+    """Dates, decimals, enums and tuples as JSON values; money as strings, never as floats."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, Decimal):
+        return _text(value)
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, str):
+        return str(value)
+    return value
+
+
+def _text(value: Decimal) -> str:
+    return f"{value.normalize():f}" if value else "0"
+
+
+def _dropped(notes: tuple[LintNote, ...]) -> int:
+    return sum(note.kind == "dropped" for note in notes)
+
+
+def _positions(reader: StoreReader, group: MarketGroup, account: Account | None) -> list[Json]:
+    rows = []
+    book = fold_positions(reader.fills(group), reader.adopted_lots(group))
+    for position in book.open_positions:
+        holding = account.holding(position.instrument.symbol) if account else None
+        unrealized = (
+            _text((holding.last_price - position.average_price) * position.quantity)
+            if holding
+            else None
+        )
+        rows.append(
+            {
+                "symbol": position.instrument.symbol,
+                "quantity": position.quantity,
+                "average_price": _text(position.average_price),
+                "last_price": _text(holding.last_price) if holding else None,
+                "unrealized": unrealized,
+                "origin": position.origin.value,
+            }
+        )
+    return rows
