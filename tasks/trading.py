@@ -37,10 +37,9 @@ async def act(runtime: Runtime, day: TradingDay, books: Books, plan: TickPlan) -
     return await execute.send_all(runtime.broker, runtime.store, runtime.lock, books, plan)
 
 
-@step_task("tell")
 async def tell_people(
     runtime: Runtime, day: TradingDay, books: Books, plan: TickPlan, sent: tuple[Sent, ...]
 ) -> None:
-    """Say what was accepted, filled, refused or halted."""
+    """Say what was accepted, filled, refused or halted. Not a task: most ticks say nothing."""
     notes = [*tell.of_books(books), *tell.of_plan(plan, day.group), *tell.of_sent(sent, plan.at)]
     await tell.tell(runtime.notifier, runtime.store, notes)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from datetime import date, datetime
 from enum import StrEnum
+from functools import cached_property
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
@@ -160,7 +161,7 @@ class Playbook(_Strict):
     notes: tuple[LintNote, ...] = ()
     fallback_reason: str = ""
 
-    @property
+    @cached_property
     def playbook_id(self) -> str:
         """A hash of what the playbook says (not of when it was written)."""
         text = self.model_dump_json(exclude={"generated_at"})

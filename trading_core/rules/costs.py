@@ -6,17 +6,18 @@ once per order: the costs of a growing order are ``costs(total) - costs(before)`
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import ROUND_DOWN, ROUND_UP, Decimal
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from trading_core.errors import DataError
 from trading_core.model.market import Currency, Market, MarketGroup
 from trading_core.model.order import Side
 from trading_core.rules.markets import in_force, market_info
 
+T = TypeVar("T")
 _NONE = Decimal(0)
 Rates: TypeAlias = tuple[tuple[date, Decimal], ...]
 
@@ -146,8 +147,10 @@ def trade_costs(
     Rounding: Korean won are cut off; other fees are rounded half up to the smallest unit, the US
     pass-through fees up to the next cent and Hong Kong stamp duty up to the next dollar.
 
+    A session older than a table is charged as on the first day the table knows.
+
     Raises:
-        DataError: the amount, quantity or rate is negative, or the date is before the tables.
+        DataError: the amount, quantity or rate is negative.
     """
     rate = market_info(market).default_fee if fee_rate is None else fee_rate
     if amount < 0 or quantity < 0 or rate < 0:
@@ -162,6 +165,11 @@ def _rounded(value: Decimal, currency: Currency) -> Decimal:
     if currency in _TRUNCATED:
         return value.quantize(Decimal(1), rounding=ROUND_DOWN)
     return currency.round(value)
+
+
+def _rate(table: Sequence[tuple[date, T]], on: date, what: str) -> T:
+    """The row of a date; a session older than the table is charged as on the first day it knows."""
+    return in_force(table, max(on, table[0][0]), what)
 
 
 def _tax(
@@ -180,9 +188,9 @@ def _tax(
     table = rates.get((group, side))
     currency = market_info(group.markets[0]).currency
     spared = etf and group is not MarketGroup.VN
-    tax = _NONE if table is None or spared else amount * in_force(table, on, "the trade tax")
+    tax = _NONE if table is None or spared else amount * _rate(table, on, "the trade tax")
     if group is MarketGroup.CN:
-        levies = amount * in_force(_CN_LEVIES, on, "the trade levy")
+        levies = amount * _rate(_CN_LEVIES, on, "the trade levy")
         return currency.round(tax) + currency.round(levies)
     return _rounded(tax, currency)
 
@@ -191,8 +199,8 @@ def _us_tax(side: Side, amount: Decimal, on: date, quantity: int) -> Decimal:
     if side is Side.BUY:
         return _NONE
     cent = Decimal("0.01")
-    section_31 = amount * in_force(_US_SECTION_31, on, "the section 31 fee")
-    per_share, most = in_force(_US_TRADING_ACTIVITY, on, "the trading activity fee")
+    section_31 = amount * _rate(_US_SECTION_31, on, "the section 31 fee")
+    per_share, most = _rate(_US_TRADING_ACTIVITY, on, "the trading activity fee")
     activity = min(quantity * per_share, most)
     return section_31.quantize(cent, ROUND_UP) + activity.quantize(cent, ROUND_UP)
 
@@ -200,6 +208,6 @@ def _us_tax(side: Side, amount: Decimal, on: date, quantity: int) -> Decimal:
 def _hk_tax(amount: Decimal, on: date, etf: bool) -> Decimal:
     stamp = _NONE
     if not (etf and on >= _HK_FUNDS_EXEMPT_SINCE):
-        stamp = amount * in_force(_HK_STAMP, on, "the stamp duty")
-    levies = amount * in_force(_HK_LEVIES, on, "the trade levy")
+        stamp = amount * _rate(_HK_STAMP, on, "the stamp duty")
+    levies = amount * _rate(_HK_LEVIES, on, "the trade levy")
     return stamp.quantize(Decimal(1), ROUND_UP) + Currency.HKD.round(levies)

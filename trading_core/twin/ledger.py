@@ -14,7 +14,7 @@ from datetime import date, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 
 from trading_core.errors import DataError
-from trading_core.model.market import Currency, Instrument, Market, MarketGroup
+from trading_core.model.market import Currency, Instrument, MarketGroup
 from trading_core.model.order import Side
 from trading_core.rules.calendar import sessions_between
 from trading_core.rules.costs import Costs, trade_costs
@@ -124,7 +124,6 @@ class Ledger:
         """
         self._session = session
         self._funds = funds
-        self._costs_on: dict[Market, date] = {}
         days = [
             s.date
             for s in sessions_between(
@@ -156,18 +155,15 @@ class Ledger:
         self._of(account_no)
 
     def costs(self, order: VenueOrder, amount: Decimal, quantity: int) -> Costs:
-        """Fee and taxes of an order that has traded ``amount`` in all.
-
-        A session older than the tables of taxes is charged as on the first day they know.
-        """
-        market = order.instrument.market
-        on = self._costs_on.get(market)
-        if on is None:
-            on = self._costs_on[market] = first_known(
-                lambda day: trade_costs(market, Side.SELL, ZERO, day), self._session
-            )
-        etf = order.instrument.symbol in self._funds
-        return trade_costs(market, order.side, amount, on, quantity=quantity, etf=etf)
+        """Fee and taxes of an order that has traded ``amount`` in all."""
+        return trade_costs(
+            order.instrument.market,
+            order.side,
+            amount,
+            self._session,
+            quantity=quantity,
+            etf=order.instrument.symbol in self._funds,
+        )
 
     def available(self, account_no: str) -> Decimal:
         """Cash a new buy may still use."""
@@ -312,23 +308,6 @@ class Ledger:
         if books is None:
             raise VenueRefusal(RefusalKind.UNKNOWN_ACCOUNT, f"no account {account_no}")
         return books
-
-
-def first_known(probe: Callable[[date], object], on: date) -> date:
-    """``on``, or the first later day (by months) for which a dated table has an answer.
-
-    Raises:
-        DataError: nothing is known for forty years.
-    """
-    day = on
-    for _ in range(480):
-        try:
-            probe(day)
-        except DataError:
-            day += timedelta(days=30)
-        else:
-            return day
-    raise DataError(f"no table of costs covers {on} or any day after it")
 
 
 def _due(flows: dict[date, Decimal], until: date) -> Decimal:

@@ -169,8 +169,8 @@ def _assemble(
     return Tape(
         hours=hours,
         instruments=tuple(
-            Instrument(s, m, names.get(s, ""))
-            for s, m in zip(placed.symbols, placed.markets, strict=True)
+            Instrument(s, m, names.get(s, ""), bool(fund))
+            for s, m, fund in zip(placed.symbols, placed.markets, etf, strict=True)
         ),
         starts=placed.starts,
         ends=placed.ends,

@@ -103,9 +103,9 @@ def test_negative_inputs_are_refused(amount: int, quantity: int, rate: int) -> N
         trade_costs(Market.KR, Side.BUY, D(amount), TODAY, D(rate), quantity)
 
 
-def test_a_sale_before_the_tables_is_refused() -> None:
-    with pytest.raises(DataError, match="2014-03-18"):
-        trade_costs(Market.US_NYSE, Side.SELL, D(100), date(2010, 1, 4))
+def test_a_sale_before_a_table_is_charged_as_on_the_first_day_it_knows() -> None:
+    early = trade_costs(Market.US_NYSE, Side.SELL, D(1_000_000), date(2010, 1, 4))
+    assert early == trade_costs(Market.US_NYSE, Side.SELL, D(1_000_000), date(2014, 3, 18))
 
 
 amounts = st.decimals(min_value=0, max_value=10**12, places=2)

@@ -54,7 +54,14 @@ def from_micros(micros: int) -> datetime:
 
 def to_json(value: Any) -> str:
     """JSON text; NaN and infinity become null, decimals text, dates ISO 8601."""
-    return json.dumps(_plain(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    try:
+        return _dumps(value)
+    except (TypeError, ValueError):
+        # Not the rule: something json does not know, or a number that is none.
+        return _dumps(_plain(value))
+
+
+_dumps = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
 def _plain(value: Any) -> Any:

@@ -1,7 +1,7 @@
 """The schema as an append-only list of small steps, each recorded in ``schema_migrations``.
 
-A step that was released is never edited or removed; a change is a new step at the end. Steps run
-inside the caller's transaction, so a file has all of a step or none of it.
+A step that was released is never edited or removed; a change is a new step at the end. The
+missing steps are one transaction, so a file has taken all of them or none.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
-from duckdb import DuckDBPyConnection
+from duckdb import CatalogException, DuckDBPyConnection
 
 from trading_core.adapters.duck.schema import CONTEXT_LAYERS, TABLES, VIEWS
 from trading_core.errors import SchemaTooNew, StoreError
@@ -40,17 +40,17 @@ MIGRATIONS: tuple[Migration, ...] = (create_tables, create_views, describe_conte
 def schema_version(connection: DuckDBPyConnection) -> int:
     """How many steps the open database has taken; 0 for one without any table.
 
+    Not for use inside a transaction, which a missing table would abort.
+
     Raises:
         StoreError: it has tables, but not ours.
     """
-    tables = {
-        name for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()
-    }
-    if "schema_migrations" not in tables:
-        if tables:
-            raise StoreError("it holds the tables of another program")
+    try:
+        row = connection.execute("SELECT max(version) FROM schema_migrations").fetchone()
+    except CatalogException:
+        if connection.execute("SELECT 1 FROM duckdb_tables() LIMIT 1").fetchone():
+            raise StoreError("it holds the tables of another program") from None
         return 0
-    row = connection.execute("SELECT coalesce(max(version), 0) FROM schema_migrations").fetchone()
     return int(row[0]) if row else 0
 
 
@@ -69,7 +69,7 @@ def check_version(version: int, migrations: Sequence[Migration] = MIGRATIONS) ->
 
 
 def migrate(connection: DuckDBPyConnection, migrations: Sequence[Migration] = MIGRATIONS) -> None:
-    """Take the steps that are missing, in order.
+    """Take the steps that are missing, in order and in one transaction.
 
     Raises:
         SchemaTooNew: the database was written by a newer version.
@@ -78,10 +78,18 @@ def migrate(connection: DuckDBPyConnection, migrations: Sequence[Migration] = MI
     version = schema_version(connection)
     if check_version(version, migrations):
         return
-    if version == 0:
-        connection.execute(
-            "CREATE TABLE schema_migrations (version INTEGER PRIMARY KEY, name TEXT NOT NULL)"
-        )
-    for number, step in enumerate(migrations[version:], start=version + 1):
-        step(connection)
-        connection.execute("INSERT INTO schema_migrations VALUES (?, ?)", [number, step.__name__])
+    connection.begin()
+    try:
+        if version == 0:
+            connection.execute(
+                "CREATE TABLE schema_migrations (version INTEGER PRIMARY KEY, name TEXT NOT NULL)"
+            )
+        for number, step in enumerate(migrations[version:], start=version + 1):
+            step(connection)
+            connection.execute(
+                "INSERT INTO schema_migrations VALUES (?, ?)", [number, step.__name__]
+            )
+    except BaseException:
+        connection.rollback()
+        raise
+    connection.commit()

@@ -37,10 +37,9 @@ _FINAL_STATES = ", ".join(f"'{state}'" for state in OrderState if state.is_final
 class Where:
     """A WHERE clause of the filters that were given; ``None`` means "any"."""
 
-    def __init__(self, alias: str = "", **equals: Any) -> None:
-        prefix = f"{alias}." if alias else ""
+    def __init__(self, **equals: Any) -> None:
         given = {name: value for name, value in equals.items() if value is not None}
-        self.terms = [f'{prefix}"{name}" = ?' for name in given]
+        self.terms = [f'"{name}" = ?' for name in given]
         self.parameters: list[Any] = list(given.values())
 
     def also(self, term: str, *parameters: Any) -> Where:

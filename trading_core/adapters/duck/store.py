@@ -91,14 +91,14 @@ class DuckStore:
             self._door.hold(shared=False) as deadline,
             self._connection(deadline, read_only=False) as connection,
             self._explained(),
-            _transaction(connection),
         ):
             with self._located():
                 migrate(connection)
-            writer = DuckWriter(connection)
-            yield writer
-            if writer.failure is not None:
-                raise writer.failure
+            with _transaction(connection):
+                writer = DuckWriter(connection)
+                yield writer
+                if writer.failure is not None:
+                    raise writer.failure
 
     def snapshot(self, target: Path) -> int:
         """Write a consistent copy to ``target``; returns its rows, all tables together.
@@ -218,10 +218,7 @@ def _create(path: Path) -> None:
     unborn = path.with_name(path.name + ".new")
     for leftover in (unborn, unborn.with_name(unborn.name + ".wal")):
         leftover.unlink(missing_ok=True)
-    with (
-        closing(duckdb.connect(str(unborn), config=_CONFIG)) as connection,
-        _transaction(connection),
-    ):
+    with closing(duckdb.connect(str(unborn), config=_CONFIG)) as connection:
         migrate(connection)
     unborn.replace(path)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
@@ -30,6 +31,9 @@ _MAX_PAGES = 60
 _MINUTE = timedelta(minutes=1)
 
 
+_FUND_BOARDS = frozenset({"ETF", "ETN"})
+
+
 class DomesticPrices:
     """Quotes, books, bars and rankings of the Korean market."""
 
@@ -45,8 +49,9 @@ class DomesticPrices:
         _same_security(row, "stck_shrn_iscd", instrument)
         last = wire.price(row, "stck_prpr")
         halted = wire.text(row, "iscd_stat_cls_code") == _HALTED_STATUS
+        is_fund = wire.text(row, "rprs_mrkt_kor_name") in _FUND_BOARDS
         return Quote(
-            instrument=instrument,
+            instrument=replace(instrument, is_fund=is_fund),
             last=last,
             open=wire.price(row, "stck_oprc"),
             high=wire.price(row, "stck_hgpr"),

@@ -64,6 +64,7 @@ def price_fields(quote: Quote | None, history: History | None, symbol: str) -> d
     growth = ratio_pct(Decimal(volume), Decimal(history.previous_volume))
     return {
         **_STATIC,
+        "rprs_mrkt_kor_name": "ETF" if quote is not None and quote.instrument.is_fund else "KOSPI",
         "iscd_stat_cls_code": "58" if halted else "55",
         "temp_stop_yn": "Y" if halted else "N",
         "stck_prpr": whole(last),

@@ -1,0 +1,40 @@
+# Two commands do everything on a fresh machine with Python 3.11+, make and a package index:
+#   make demo   plays a whole trading day
+#   make test   lint, types, import rules and all tests
+PYTHON ?= python3
+VENV := .venv
+UV := $(VENV)/bin/uv
+RUN := $(VENV)/bin/
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check lint bench clean
+
+help: ## Show the commands.
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+$(VENV)/.installed: pyproject.toml uv.lock
+	@test -x $(UV) || ($(PYTHON) -m venv $(VENV) && $(RUN)pip install --quiet --disable-pip-version-check uv)
+	$(UV) sync --frozen --quiet --inexact --compile-bytecode
+	@touch $@
+
+install: $(VENV)/.installed ## Set up the environment in .venv.
+
+demo: install ## Play a whole trading day on a simulated exchange.
+	@$(RUN)ouroboros demo $(ARGS)
+
+lint: install
+	$(RUN)ruff check .
+	$(RUN)ruff format --check .
+	$(RUN)mypy
+	$(RUN)lint-imports
+
+check: lint ## Lint, types and import rules.
+
+test: lint ## Everything that must pass.
+	$(RUN)pytest -n 2 --dist loadfile $(ARGS)
+
+bench: install ## Benchmarks, compared in one run.
+	$(RUN)pytest benchmarks -o python_files='bench_*.py' --benchmark-only --benchmark-columns=min,median,max,rounds $(ARGS)
+
+clean: ## Remove the environment and caches.
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
