@@ -11,32 +11,10 @@ from trading_core.errors import ConfigError
 from trading_core.model.market import Currency, MarketGroup
 from trading_core.rules.risk import ALL
 from trading_core.steps import operate
-from trading_core.steps.summary import plain, summarize
+from trading_core.steps.summary import plain
 from trading_core.wiring import configure, open_store
 
 Json = dict[str, Any]
-
-
-def status() -> Json:
-    """The newest session of every enabled market, and the halts that stand."""
-    settings = configure()
-    store = open_store(settings)
-    with store.read() as reader:
-        halts = [plain(asdict(item)) for item in reader.open_halts()]
-        newest = {group: reader.newest_session(group) for group in settings.enabled_markets}
-    markets = [
-        summarize(store, group=group, session=day, account=None)
-        for group, day in newest.items()
-        if day is not None
-    ]
-    silent = [group.value for group, day in newest.items() if day is None]
-    return {
-        "mode": settings.mode,
-        "store": str(settings.store_path),
-        "halts": halts,
-        "markets": markets,
-        "nothing_yet": silent,
-    }
 
 
 def why(symbol: str, market: str | None, session: date | None) -> Json:

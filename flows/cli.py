@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import json
 import logging
+import os
+import signal
 import sys
 from datetime import date, datetime
 from decimal import Decimal
@@ -138,9 +141,9 @@ def backup(as_json: JsonOption = False) -> None:
 @app.command()
 def status(as_json: JsonOption = False) -> None:
     """What stands: playbooks, orders, positions, P&L and halts of the enabled markets."""
-    from flows import answers
+    from trading_core.wiring import read_status
 
-    _print(answers.status(), as_json, screens.status)
+    _print(read_status(), as_json, screens.status)
 
 
 @app.command()
@@ -262,20 +265,38 @@ def _text(value: object) -> str:
 def main() -> None:
     """Run the command; every known error is one line, and the exit code says how it went."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    # So that what was started is stopped when this process is asked to end.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         app()
+        code = 0
+    except SystemExit as leaving:
+        code = leaving.code if isinstance(leaving.code, int) else bool(leaving.code)
     except TradingError as error:
-        _fail(str(error), error.exit_code)
+        code = _failed(str(error), error.exit_code)
     except KeyboardInterrupt:
-        _fail("interrupted", 130)
+        code = _failed("interrupted", 130)
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
-        _fail(f"{place}{error.strerror or error}", 1)
+        code = _failed(f"{place}{error.strerror or error}", 1)
+    _leave(code)
 
 
-def _fail(message: str, code: int) -> None:
+def _failed(message: str, code: int) -> int:
     sys.stderr.write(f"error: {message}\n")
-    sys.exit(code)
+    return code
+
+
+def _leave(code: int) -> None:
+    """End the process after its exit handlers, without tearing the interpreter down.
+
+    Prefect's background threads outlive the teardown, and then the database's C++ binding prints
+    pages of warnings about objects that are still referenced.
+    """
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 if __name__ == "__main__":

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from rich.console import Console
 from rich.table import Table
+
+from trading_core.model.market import MarketGroup
+from trading_core.rules.markets import zone_of
 
 Json = dict[str, Any]
 _RESULTS = {"ok": "green", "warning": "yellow", "failed": "red"}
@@ -159,39 +164,44 @@ def status(answer: Json) -> None:
 
 
 def why(answer: Json) -> None:
-    """The funnel, from what was seen to what was sent."""
+    """The funnel, from what was seen to what was sent; times of the exchange."""
     console = _out()
+    zone = ZoneInfo(zone_of(MarketGroup(answer["market"])))
+
+    def clock(text: str) -> str:
+        return f"{datetime.fromisoformat(text).astimezone(zone):%H:%M}"
+
     console.print(f"[bold]{answer['symbol']} on {answer['market']} {answer['session']}[/]")
     seen = answer["observations"]
     console.print(f"observed {len(seen)} times")
     if seen:
         last = {k: v for k, v in seen[-1]["values"].items() if v is not None}
         console.print("last seen: " + ", ".join(f"{k} {v:,.2f}" for k, v in last.items()))
-    _nearest(console, answer)
+    _nearest(console, answer, clock)
     for decision in answer["decisions"]:
         console.print(
-            f"{decision['at'][11:16]}Z  {decision['action']:<4} confidence "
+            f"{clock(decision['at'])}  {decision['action']:<4} confidence "
             f"{decision['confidence']}: {decision['rationale']} ({decision['scenario_id']})"
         )
     for order in answer["orders"]:
         intent, last = order["intent"], order["events"][-1]
         detail = f": {last['note']}" if last["note"] else ""
         console.print(
-            f"{intent['created_at'][11:16]}Z  order {intent['side']} {intent['quantity']} at "
+            f"{clock(intent['created_at'])}  order {intent['side']} {intent['quantity']} at "
             f"{intent['limit_price']} ({intent['reason']}): {order['state']}{detail}"
         )
     if not answer["decisions"]:
         console.print("no decision: no scenario matched in this session")
 
 
-def _nearest(console: Console, answer: Json) -> None:
+def _nearest(console: Console, answer: Json, clock: Callable[[str], str]) -> None:
     near = [
         row for row in answer["matches"] if row["kind"] == "near" and row["distance"] is not None
     ]
     if near:
         best = min(near, key=lambda row: row["distance"])
         console.print(
-            f"nearest miss {best['at'][11:16]}Z: {best['scenario_id']} ({best['action']}) needed "
+            f"nearest miss {clock(best['at'])}: {best['scenario_id']} ({best['action']}) needed "
             f"{best['field']} {best['op']} {best['threshold']:g}, it was {best['value']:g}"
         )
 

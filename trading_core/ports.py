@@ -232,6 +232,10 @@ class StoreReader(Protocol):
         """Which of these notifications were written down before."""
         ...
 
+    def last_prices(self, market: str, session: date) -> dict[str, float]:
+        """The newest observed price of each symbol in a session, in the market's currency."""
+        ...
+
     def newest_session(self, market: str) -> date | None:
         """The newest session that has a playbook or an equity point; None without any."""
         ...

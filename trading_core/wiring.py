@@ -156,6 +156,28 @@ def open_store(settings: Settings | None = None) -> DuckStore:
     return DuckStore(settings.store_path)
 
 
+def read_status() -> dict[str, Any]:
+    """The newest session of every enabled market and the halts that stand, as JSON values."""
+    from trading_core.steps.summary import standing, summarize
+
+    settings = load_settings()
+    store = open_store(settings)
+    with store.read() as reader:
+        halts = standing(reader)
+        newest = {group: reader.newest_session(group) for group in settings.enabled_markets}
+    return {
+        "mode": settings.mode,
+        "store": str(settings.store_path),
+        "halts": halts,
+        "markets": [
+            summarize(store, group=group, session=day, account=None)
+            for group, day in newest.items()
+            if day is not None
+        ],
+        "nothing_yet": [group.value for group, day in newest.items() if day is None],
+    }
+
+
 def count_rows(path: Path) -> int:
     """Open a copy of the store read-only and count every row in it."""
     from trading_core.adapters.duck.store import count_rows as count

@@ -158,7 +158,7 @@ def _settle_orders(
         over = session_over or day < session
         outcome = settle(record, rows, claimed=claimed, at=at, session_over=over)
         claimed |= {item.order_no for item in outcome.events if item.order_no}
-        if outcome.ambiguous:
+        if outcome.ambiguous and not _stands(tx, record):
             halts.append(_ambiguous_halt(record, outcome, at))
         if outcome.fill is not None:
             fills.append(outcome.fill)
@@ -167,10 +167,16 @@ def _settle_orders(
     return _Repairs(tuple(fills), tuple(halts))
 
 
+def _stands(tx: StoreReader, record: OrderRecord) -> bool:
+    """Whether a halt over this order is open already; a lifted one is raised again."""
+    name = f"unknown-{record.intent.intent_id}"
+    return any(halt.halt_id.startswith(name) for halt in tx.open_halts())
+
+
 def _ambiguous_halt(record: OrderRecord, outcome: Settlement, at: datetime) -> Halt:
     intent = record.intent
     return Halt(
-        halt_id=f"unknown-{intent.intent_id}",
+        halt_id=f"unknown-{intent.intent_id}-{at:%Y%m%dT%H%M%SZ}",
         kind=HaltKind.UNKNOWN_ORDER,
         scope=risk.ALL,
         reason=(

@@ -39,8 +39,8 @@ def summarize(store: Store, *, group: MarketGroup, session: date, account: Accou
     """Everything of one session, in plain JSON values; money as decimal strings.
 
     Args:
-        account: The broker's view now, for the prices of open positions; None leaves their
-            unrealised profit out.
+        account: The broker's view now, for the prices of open positions; without it the last
+            observed prices are used.
     """
     with store.read() as reader:
         return _summarize(reader, group, session, account)
@@ -85,15 +85,12 @@ def _summarize(
             }
             for currency, pnl in session_pnl(curve, fills).items()
         },
-        "positions": _positions(reader, group, account),
+        "positions": _positions(reader, group, session, account),
         "equity": {
             point.currency.value: {"start": _text(curve[0].equity), "end": _text(point.equity)}
             for point in curve[-1:]
         },
-        "halts": [
-            {"kind": h.kind.value, "scope": h.scope, "reason": h.reason}
-            for h in reader.open_halts()
-        ],
+        "halts": standing(reader),
         "llm": {
             "calls": len(calls),
             "tokens": sum(call.input_tokens + call.output_tokens for call in calls),
@@ -103,6 +100,11 @@ def _summarize(
         "backup": {"path": backups[0].path, "verified": backups[0].verified} if backups else None,
         "decisions_digest": digest(reader, group, session),
     }
+
+
+def standing(reader: StoreReader) -> list[Json]:
+    """The halts that stand now."""
+    return [plain(asdict(halt)) for halt in reader.open_halts()]
 
 
 def count_orders(orders: Sequence[OrderRecord]) -> dict[str, int]:
@@ -149,23 +151,26 @@ def _dropped(notes: tuple[LintNote, ...]) -> int:
     return sum(note.kind == "dropped" for note in notes)
 
 
-def _positions(reader: StoreReader, group: MarketGroup, account: Account | None) -> list[Json]:
+def _positions(
+    reader: StoreReader, group: MarketGroup, session: date, account: Account | None
+) -> list[Json]:
     rows = []
     book = fold_positions(reader.fills(group), reader.adopted_lots(group))
+    if account is not None:
+        prices = {h.instrument.symbol: h.last_price for h in account.holdings}
+    else:
+        seen = reader.last_prices(group, session)
+        prices = {symbol: Decimal(str(price)) for symbol, price in seen.items()}
     for position in book.open_positions:
-        holding = account.holding(position.instrument.symbol) if account else None
-        unrealized = (
-            _text((holding.last_price - position.average_price) * position.quantity)
-            if holding
-            else None
-        )
+        last = prices.get(position.instrument.symbol)
+        gain = None if last is None else (last - position.average_price) * position.quantity
         rows.append(
             {
                 "symbol": position.instrument.symbol,
                 "quantity": position.quantity,
                 "average_price": _text(position.average_price),
-                "last_price": _text(holding.last_price) if holding else None,
-                "unrealized": unrealized,
+                "last_price": None if last is None else _text(last),
+                "unrealized": None if gain is None else _text(gain),
                 "origin": position.origin.value,
             }
         )

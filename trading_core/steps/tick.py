@@ -28,7 +28,7 @@ from trading_core.model.order import (
 from trading_core.model.playbook import Action, GlobalAction
 from trading_core.model.portfolio import Holding, Protection
 from trading_core.model.price import Quote
-from trading_core.rules import exits, risk, sizing
+from trading_core.rules import exits, risk, scanner, sizing
 from trading_core.rules.compiled import ScenarioMatch
 from trading_core.rules.markets import lot_size
 from trading_core.rules.pricing import limit_price
@@ -203,9 +203,14 @@ class _Desk:
                 "stop_loss_pct": scenario.stop_loss_pct,
                 "take_profit_pct": scenario.take_profit_pct,
                 "allocation_pct": round(pct, 6),
-                "volatility_score": round(score, 6),
+                "selection_context": self._selection_context(row, score),
             },
         )
+
+    def _selection_context(self, row: Mapping[str, float], score: float) -> dict[str, object]:
+        seen = _plain({name: row[name] for name in ("rsi", "volume_ratio")})
+        signal = scanner.signal(row["change_pct"], row["rsi"], self.policy.scan)
+        return {**seen, "signal": signal.value, "score": round(score, 6)}
 
     def _scenario_exit(self, item: ScenarioMatch) -> None:
         holding = self.view.books.account.holding(item.symbol)

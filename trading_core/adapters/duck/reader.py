@@ -236,6 +236,14 @@ class DuckReader:
         )
         return {str(name) for (name,) in found}
 
+    def last_prices(self, market: str, session: date) -> dict[str, float]:
+        found = self._rows(
+            "SELECT symbol, arg_max((fields->>'price')::DOUBLE, observed_at) FROM observations"
+            " WHERE market = ? AND session = ? GROUP BY symbol",
+            [market, session],
+        )
+        return {str(symbol): float(price) for symbol, price in found if price is not None}
+
     def newest_session(self, market: str) -> date | None:
         [(day,)] = self._rows(
             "SELECT max(session) FROM (SELECT session FROM equity WHERE market = ?"
