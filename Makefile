@@ -7,7 +7,7 @@ UV := $(VENV)/bin/uv
 RUN := $(VENV)/bin/
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lint bench clean
+.PHONY: help install demo test check lint bench calendars clean
 
 help: ## Show the commands.
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -35,6 +35,9 @@ test: lint ## Everything that must pass.
 
 bench: install ## Benchmarks, compared in one run.
 	$(RUN)pytest benchmarks -o python_files='bench_*.py' --benchmark-only --benchmark-columns=min,median,max,rounds $(ARGS)
+
+calendars: install ## Rebuild the session tables that come with the program.
+	$(RUN)python -c "from trading_core.adapters.session_cache import ship; from trading_core.model.market import MarketGroup; [ship(g) for g in MarketGroup]"
 
 clean: ## Remove the environment and caches.
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

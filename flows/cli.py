@@ -175,10 +175,10 @@ def halt(
 
 @app.command()
 def resume(
-    scope: Annotated[str, typer.Argument(help="A market, a currency, or ALL.")] = "ALL",
     reason: Annotated[
         str, typer.Option("--reason", prompt="Why is it safe to trade again?", help="Recorded.")
-    ] = "",
+    ],
+    scope: Annotated[str, typer.Argument(help="A market, a currency, or ALL.")] = "ALL",
     as_json: JsonOption = False,
 ) -> None:
     """Lift halts, the breaker's included, and say why."""
@@ -271,7 +271,8 @@ def main() -> None:
         app()
         code = 0
     except SystemExit as leaving:
-        code = leaving.code if isinstance(leaving.code, int) else bool(leaving.code)
+        said = leaving.code or 0
+        code = said if isinstance(said, int) else _failed(said, 1)
     except TradingError as error:
         code = _failed(str(error), error.exit_code)
     except KeyboardInterrupt:

@@ -17,7 +17,7 @@ from typing import Any
 
 from flows.live_view import LiveView
 from flows.prefect_server import PrefectServer
-from flows.twin_process import TwinChild
+from flows.twin_process import TwinChild, TwinFailed
 from trading_core.errors import ConfigError, TradingError
 from trading_core.model.market import Instrument, Market, MarketGroup
 from trading_core.steps.gather import Universe
@@ -74,8 +74,11 @@ def run_demo(demo: Demo, *, quiet: bool) -> dict[str, Any]:
             f"exchange: {place['url']} plays {group} {place['session']} with "
             f"{place['symbols']} symbols"
         )
-        # Prefect reads its settings when it is first imported.
+        # Prefect reads its settings when it is first imported, and that takes as long as its
+        # server takes to start: so now, and here.
         os.environ.update(server.environment())
+        import flows.trading_day  # noqa: F401
+
         server.wait_ready()
         result = asyncio.run(_play(demo, group, home, place, view))
     result["wall_seconds"] = round(time.monotonic() - begun, 2)
@@ -106,7 +109,7 @@ async def _play(
         Instrument(row["symbol"], Market(row["market"]), row["name"]) for row in place["busiest"]
     )
     universe = Universe(always=watched, max_candidates=MAX_STOCKS)
-    async with open_runtime(settings, universe=universe) as runtime:
+    async with open_runtime(settings, universe=universe, notifier=view) as runtime:
         view.follow(runtime, group, date.fromisoformat(place["session"]))
         with shared(replace(runtime, on_tick=view.on_tick)):
             states = await trading_day(group.value)
@@ -130,7 +133,10 @@ def _require_completed(states: dict[str, Any]) -> None:
 
 @contextmanager
 def _home(keep: Path | None) -> Iterator[Path]:
-    """The folder of the day: the one to keep, which must be new or empty, or a throw-away one."""
+    """The folder of the day: the one to keep, which must be new or empty, or a throw-away one.
+
+    A day that could not begin leaves nothing behind.
+    """
     if keep is None:
         place = Path(tempfile.mkdtemp(prefix="ouroboros-demo-"))
         try:
@@ -138,7 +144,14 @@ def _home(keep: Path | None) -> Iterator[Path]:
         finally:
             shutil.rmtree(place, ignore_errors=True)
         return
-    if keep.exists() and (not keep.is_dir() or any(keep.iterdir())):
+    is_new = not keep.exists()
+    if not is_new and (not keep.is_dir() or any(keep.iterdir())):
         raise ConfigError(f"--keep {keep}: must be a new or an empty folder")
     keep.mkdir(parents=True, exist_ok=True)
-    yield keep.resolve()
+    try:
+        yield keep.resolve()
+    except TwinFailed:
+        shutil.rmtree(keep, ignore_errors=True)
+        if not is_new:
+            keep.mkdir()
+        raise

@@ -9,8 +9,9 @@ from zoneinfo import ZoneInfo
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from trading_core.model.journal import Notification
 from trading_core.model.market import MarketGroup
-from trading_core.model.order import OrderState
+from trading_core.model.order import Fill
 from trading_core.rules.calendar import require_session
 from trading_core.rules.markets import zone_of
 from trading_core.steps.opening import tick_times
@@ -60,23 +61,29 @@ class LiveView:
         total = len(list(tick_times(require_session(group, day), runtime.interval)))
         self._progress.update(self._task, description=f"{group} {day}", total=total, visible=True)
 
+    async def send(self, notification: Notification) -> bool:
+        """Implements ``ports.Notifier``: what is more than news becomes a line."""
+        if notification.level != "info":
+            at = f"{notification.at.astimezone(self._zone):%H:%M}"
+            style = "bold red" if notification.level == "critical" else "yellow"
+            self._console.print(f"{at}  {notification.text}", style=style, markup=False)
+        return True
+
     def on_tick(self, report: TickReport) -> None:
-        """Advance the bar; print what was accepted, filled, refused by the broker, or halted."""
+        """Advance the bar and print the fills; what went wrong comes as a notification."""
         at = f"{report.at.astimezone(self._zone):%H:%M}"
         for fill in report.fills:
             style = _STYLE[fill.side.value]
             self._console.print(
                 f"{at}  [{style}]{fill.side:<4}[/] {fill.quantity:>7,} {fill.instrument.symbol:<8}"
-                f" filled at {fill.price.normalize():,f} {fill.currency}"
+                f" filled at {_price(fill)} {fill.currency}"
             )
-        for item in report.sent:
-            intent = item.order.intent
-            if item.state is not OrderState.ACCEPTED:
-                self._console.print(
-                    f"{at}  {intent.side:<4} {intent.quantity:>7,} {intent.instrument.symbol:<8} "
-                    f"{item.state.value}: {item.detail}",
-                    style="yellow",
-                )
         if report.halted:
             self._progress.update(self._task, description=f"[red]halted[/] {at}")
         self._progress.advance(self._task)
+
+
+def _price(fill: Fill) -> str:
+    """The average price of a fill, to two digits more than the currency has."""
+    digits = fill.currency.exponent + 2
+    return f"{fill.price:,.{digits}f}".rstrip("0").rstrip(".")

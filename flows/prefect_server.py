@@ -27,6 +27,7 @@ class PrefectServer:
         self._home = home
         self._port = _free_port()
         self.url = f"http://127.0.0.1:{self._port}/api"
+        self._is_ready = False
         self._log = (home / "prefect-server.log").open("wb")
         self._process = subprocess.Popen(
             [
@@ -60,6 +61,7 @@ class PrefectServer:
                 break
             try:
                 with urllib.request.urlopen(f"{self.url}/health", timeout=2):
+                    self._is_ready = True
                     return
             except (urllib.error.URLError, OSError):
                 time.sleep(0.1)
@@ -69,7 +71,11 @@ class PrefectServer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.terminate()
+        if self._is_ready:
+            self._process.terminate()
+        else:
+            # It would finish starting first, and there is nothing in it to lose.
+            self._process.kill()
         try:
             self._process.wait(timeout=10)
         except subprocess.TimeoutExpired:

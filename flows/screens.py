@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
+from functools import wraps
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from trading_core.model.market import MarketGroup
@@ -16,6 +18,26 @@ from trading_core.rules.markets import zone_of
 
 Json = dict[str, Any]
 _RESULTS = {"ok": "green", "warning": "yellow", "failed": "red"}
+
+
+def _screen(show: Callable[[Json], None]) -> Callable[[Json], None]:
+    """Text in an answer is shown as it is; a reason such as ``[/]`` is no markup."""
+
+    @wraps(show)
+    def call(answer: Json) -> None:
+        show(_escaped(answer))
+
+    return call
+
+
+def _escaped(value: Any) -> Any:
+    if isinstance(value, str):
+        return escape(value)
+    if isinstance(value, Mapping):
+        return {key: _escaped(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_escaped(item) for item in value]
+    return value
 
 
 def _out() -> Console:
@@ -35,6 +57,7 @@ def _money(text: str | None, *, signed: bool = False) -> str:
     return f"{Decimal(text):+,}" if signed else f"{Decimal(text):,}"
 
 
+@_screen
 def demo_summary(answer: Json) -> None:
     """The day in about twenty lines, and where to look next."""
     console = _out()
@@ -145,6 +168,7 @@ def _positions(answer: Json) -> Table:
     return table
 
 
+@_screen
 def status(answer: Json) -> None:
     """Halts first, then each market's newest session."""
     console = _out()
@@ -152,7 +176,8 @@ def status(answer: Json) -> None:
     for item in answer["halts"]:
         console.print(
             f"[red]halted ({item['scope']}) since {item['raised_at']}: {item['reason']}[/]; lift "
-            f"it with: ouroboros resume {item['scope']}"
+            f"it with: ouroboros resume {item['scope']}",
+            soft_wrap=True,
         )
     for market in answer["markets"]:
         console.print()
@@ -163,6 +188,7 @@ def status(answer: Json) -> None:
         console.print(f"\n{name}: nothing yet; the first plan is made before the next open")
 
 
+@_screen
 def why(answer: Json) -> None:
     """The funnel, from what was seen to what was sent; times of the exchange."""
     console = _out()
@@ -206,31 +232,41 @@ def _nearest(console: Console, answer: Json, clock: Callable[[str], str]) -> Non
         )
 
 
+@_screen
 def flow_state(answer: Json) -> None:
     """One line: the flow, its state and its message."""
     market = f" {answer['market']}" if answer["market"] else ""
     _out().print(f"{answer['flow']}{market}: {answer['state']} - {answer['message']}")
 
 
+@_screen
 def halts(answer: Json) -> None:
     """What was raised or lifted."""
     console = _out()
     for item in answer["raised"]:
-        console.print(f"halted {item['scope']}: {item['reason']}. Lift it with: ouroboros resume")
+        console.print(
+            f"halted {item['scope']}: {item['reason']}; lift it with: ouroboros resume "
+            f"{item['scope']}",
+            soft_wrap=True,
+        )
     for item in answer["lifted"]:
-        console.print(f"lifted {item['scope']}: {item['reason']}")
+        console.print(f"lifted {item['scope']}: {item['reason']}", soft_wrap=True)
     if not answer["raised"] and not answer["lifted"]:
         console.print("no halt stands there; nothing to lift")
 
 
+@_screen
 def doctor(answer: Json) -> None:
     """One line per check."""
     console = _out()
     for check in answer["checks"]:
         style = _RESULTS[check["result"]]
-        console.print(f"[{style}]{check['result']:<8}[/] {check['name']}: {check['detail']}")
+        console.print(
+            f"[{style}]{check['result']:<8}[/] {check['name']}: {check['detail']}", soft_wrap=True
+        )
 
 
+@_screen
 def twin(answer: Json) -> None:
     """Where the twin listens and what to tell a client."""
     console = _out()

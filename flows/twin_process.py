@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import date, datetime
 from decimal import Decimal
@@ -17,7 +18,7 @@ from trading_core.errors import ConfigError, TradingError
 from trading_core.model.market import MarketGroup
 from trading_core.twin.launch import TwinPlan, busiest, run_twin
 from trading_core.twin.tape import Tape
-from trading_core.wiring import TWIN_ACCOUNT, TWIN_LINK, home_folder
+from trading_core.wiring import TWIN_ACCOUNT, TWIN_LINK, home_folder, warm_calendars
 
 SYNTHETIC_DATE = date(2026, 9, 10)
 """The session the synthetic market plays when no date is asked for."""
@@ -55,7 +56,9 @@ def serve(
         capital=capital,
         seed=seed,
     )
-    link = home_folder() / TWIN_LINK
+    home = home_folder()
+    warm_calendars(home, (plan.group,))
+    link = home / TWIN_LINK
 
     def ready(url: str, tape: Tape, now: datetime) -> None:
         link.write_text(json.dumps({"url": url, "pid": os.getpid()}))
@@ -79,7 +82,14 @@ def serve(
     try:
         run_twin(plan, on_listening=ready, port=port, speed=speed)
     finally:
-        link.unlink(missing_ok=True)
+        _take_away(link)
+
+
+def _take_away(link: Path) -> None:
+    """Remove the address this process left; not that of another twin."""
+    with suppress(OSError, ValueError):
+        if json.loads(link.read_text())["pid"] == os.getpid():
+            link.unlink()
 
 
 class TwinChild:

@@ -6,6 +6,7 @@ import ipaddress
 import itertools
 import os
 import shutil
+import signal
 import socket
 import sys
 import tempfile
@@ -17,6 +18,7 @@ from typing import Any
 import hypothesis
 import pytest
 
+from trading_core.model.market import MarketGroup
 from trading_core.settings import Settings
 
 ROOT = Path(__file__).parents[1]
@@ -66,9 +68,17 @@ def _own_home(request: pytest.FixtureRequest) -> Iterator[None]:
     before = dict(os.environ)
     os.environ["OUROBOROS_HOME"] = str(request.config.stash[_PLACE] / f"home-{next(_homes)}")
     yield
-    if dict(os.environ) != before:
-        os.environ.clear()
-        os.environ.update(before)
+    for name in os.environ.keys() - before.keys():
+        del os.environ[name]
+    os.environ.update(before)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _session_tables() -> None:
+    """The session tables that come with the program; building one takes seconds."""
+    from trading_core.adapters.session_cache import SessionCache
+
+    SessionCache(Path("/nowhere")).warm(MarketGroup)
 
 
 # --- The network ---------------------------------------------------------------------------------
@@ -164,12 +174,17 @@ def run_cli(
 
     def run(*arguments: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["ouroboros", *arguments])
+        # It ends its process outright, which here is the one that runs the tests.
+        monkeypatch.setattr(cli, "_leave", sys.exit)
         capsys.readouterr()
+        on_terminate = signal.getsignal(signal.SIGTERM)
         try:
             cli.main()
             code: object = 0
         except SystemExit as ended:
             code = 0 if ended.code is None else ended.code
+        finally:
+            signal.signal(signal.SIGTERM, on_terminate)
         out, err = capsys.readouterr()
         assert isinstance(code, int), code
         return code, out, err

@@ -53,7 +53,7 @@ from trading_core.model.playbook import (
     StockPlan,
 )
 from trading_core.model.portfolio import Account
-from trading_core.model.price import OrderBook, Quote
+from trading_core.model.price import OrderBook, Quote, Ranking, RankRow
 from trading_core.rules.calendar import Session, require_session
 from trading_core.rules.markets import currency_of
 from trading_core.steps import execute
@@ -105,6 +105,18 @@ class ScriptedBroker:
             for h in account.holdings
         )
         return replace(account, holdings=holdings)
+
+    async def quote(self, instrument: Instrument) -> Quote:
+        return (await self.quotes([instrument]))[instrument.symbol]
+
+    async def minute_bars(self, instrument: Instrument, *, until: datetime, count: int) -> Any:
+        return await self.inner.minute_bars(instrument, until=until, count=count)
+
+    async def ranking(self, group: MarketGroup, ranking: Ranking) -> Sequence[RankRow]:
+        return await self.inner.ranking(group, ranking)
+
+    async def is_trading_day(self, group: MarketGroup, day: date) -> bool:
+        return await self.inner.is_trading_day(group, day)
 
     async def orders(self, group: MarketGroup, session: date) -> Sequence[BrokerOrder]:
         rows = await self.inner.orders(group, session)

@@ -31,6 +31,7 @@ class Settings(BaseSettings):
         extra="ignore",
         frozen=True,
         env_ignore_empty=True,
+        hide_input_in_errors=True,
     )
 
     ouroboros_home: Path = Path("data")
@@ -118,6 +119,14 @@ class Settings(BaseSettings):
         except UnknownMarket as error:
             raise ValueError(str(error)) from None
 
+    @field_validator("ouroboros_home", "db_path", "backup_dir")
+    @classmethod
+    def _path(cls, value: Path | None) -> Path | None:
+        """``~`` is the user's home, as in a shell; ``.env`` files have none to expand it."""
+        if value == Path(":memory:"):
+            raise ValueError("a path on disk: every run is a process of its own")
+        return value and value.expanduser()
+
     @field_validator("kis_account_no")
     @classmethod
     def _account_format(cls, value: SecretStr | None) -> SecretStr | None:
@@ -197,13 +206,16 @@ def load_settings(**overrides: object) -> Settings:
     """The settings of this process; ``overrides`` win over the environment.
 
     Raises:
-        ConfigError: one line per wrong variable: its name, its value and what is allowed.
+        ConfigError: everything that is wrong in one line: name, value and what is allowed.
     """
     try:
         return Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:
-        problems = [_explain(item) for item in error.errors()]
-        raise ConfigError("settings not allowed: " + "; ".join(problems)) from None
+        problems = "; ".join(_explain(item) for item in error.errors())
+    except UnicodeDecodeError:
+        problems = ".env is not UTF-8 text; save it as UTF-8"
+    # Raised out here, so that no chained exception carries the values that were read.
+    raise ConfigError(f"settings not allowed: {problems}")
 
 
 def _explain(item: object) -> str:
@@ -212,8 +224,15 @@ def _explain(item: object) -> str:
     if not item["loc"]:
         return message
     name = str(item["loc"][0])
-    annotation = (
-        str(Settings.model_fields[name].annotation) if name in Settings.model_fields else ""
-    )
-    shown = "****" if "SecretStr" in annotation else str(item["input"])
-    return f"{name.upper()}={shown}: {message[:1].lower()}{message[1:]}"
+    if message[1:2].islower():
+        message = message[:1].lower() + message[1:]
+    return f"{name.upper()}={_shown(name, item['input'])}: {message}"
+
+
+def _shown(name: str, value: object) -> str:
+    """A value as it may be shown: no secret, no password in an address, one line."""
+    field = Settings.model_fields.get(name)
+    if field is not None and "SecretStr" in str(field.annotation):
+        return "****"
+    text = re.sub(r"//.*@", "//****@", str(value))
+    return text if text.isprintable() else repr(text)

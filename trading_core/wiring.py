@@ -6,7 +6,7 @@ Adapters are imported where they are made, so a run loads only what it uses.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
@@ -104,7 +104,7 @@ async def open_runtime(
     settings = settings or load_settings()
     home = settings.ouroboros_home
     _make_home(home)
-    SessionCache(home / "cache").warm(settings.enabled_markets)
+    warm_calendars(home, settings.enabled_markets)
     async with AsyncExitStack() as stack:
         place = _Place.of(settings)
         clock = overrides.pop("clock", None) or await _clock(place)
@@ -133,6 +133,11 @@ async def open_runtime(
         runtime = replace(runtime, **overrides) if overrides else runtime
         with shared(runtime):
             yield runtime
+
+
+def warm_calendars(home: Path, groups: Iterable[MarketGroup]) -> None:
+    """Load the session tables of these groups, so that no calendar need be built."""
+    SessionCache(home / "cache").warm(groups)
 
 
 def configure(**overrides: Any) -> Settings:
@@ -284,7 +289,21 @@ async def _clock(place: _Place) -> Clock:
 
 def _connect(settings: Settings, place: _Place, clock: Clock) -> Any:
     from trading_core.adapters.kis.connection import open_kis
+    from trading_core.adapters.kis.tr_table import Endpoint, Query
 
+    on = settings.overseas_ranking_enabled
+    rankings = {
+        Query.FLUCTUATION: Endpoint(
+            settings.overseas_ranking_fluct_path,
+            settings.overseas_ranking_fluct_tr_id if on else "",
+            "",
+        ),
+        Query.VOLUME_RANK: Endpoint(
+            settings.overseas_ranking_volume_path,
+            settings.overseas_ranking_volume_tr_id if on else "",
+            "",
+        ),
+    }
     return open_kis(
         base_url=place.url,
         app_key=place.app_key,
@@ -297,6 +316,7 @@ def _connect(settings: Settings, place: _Place, clock: Clock) -> Any:
         rate_limit_rps=None if place.venue == "twin" else settings.rate_limit_rps,
         verify_tls=place.venue != "paper",
         hashkey=settings.kis_hashkey and place.venue != "twin",
+        endpoints=rankings,
     )
 
 

@@ -94,3 +94,11 @@ def test_what_the_paper_host_lacks_is_refused_locally(query):
     with pytest.raises(NotOffered, match=f"paper.*{name}"):
         tr_table.query_tr("paper", query)
     assert tr_table.query_tr("real", query)
+
+
+def test_an_endpoint_that_stands_in_gives_its_own_tr_id_and_can_switch_a_query_off() -> None:
+    other = tr_table.Endpoint("/uapi/other", "OTHER1", "")
+
+    assert tr_table.query_tr("real", Query.FLUCTUATION, other) == "OTHER1"
+    with pytest.raises(NotOffered, match="other"):
+        tr_table.query_tr("real", Query.FLUCTUATION, tr_table.Endpoint("/uapi/other", "", ""))

@@ -28,7 +28,18 @@ def built(monkeypatch: pytest.MonkeyPatch) -> list[MarketGroup]:
 
     monkeypatch.setattr(calendar, "build_sessions", build)
     monkeypatch.setattr(calendar, "_tables", {})
+    monkeypatch.setattr(session_cache, "SHIPPED", Path("/nowhere"))
     return groups
+
+
+@pytest.mark.parametrize("group", MarketGroup)
+def test_the_tables_that_come_with_the_program_are_those_a_build_gives(
+    tmp_path: Path, group: MarketGroup
+) -> None:
+    shipped = SessionCache(tmp_path / "cache").load(group)
+
+    assert not (tmp_path / "cache").exists(), "run: make calendars"
+    assert shipped == calendar.build_sessions(group)
 
 
 def test_a_table_comes_back_from_disk_as_it_was_built(

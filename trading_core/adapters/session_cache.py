@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import logging
 import os
 import tempfile
+import zlib
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from functools import cache
@@ -22,6 +24,9 @@ logger = logging.getLogger(__name__)
 
 _FORMAT = 1
 
+SHIPPED = Path(__file__).parent / "session_tables"
+"""Tables made by ``make calendars``; building one takes seconds that a first run need not pay."""
+
 
 @cache
 def _table_version() -> str:
@@ -33,7 +38,8 @@ class SessionCache:
     """Session tables as one JSON file per calendar, ``sessions-XKRX.json``, under a directory.
 
     A file is used when it was written by the same library version and exception table and its
-    checksum holds; otherwise the table is built again and the file replaced as a whole.
+    checksum holds; otherwise the tables that come with the program are looked at in the same way,
+    and only then the table is built again and the file replaced as a whole.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -45,7 +51,7 @@ class SessionCache:
 
     def load(self, group: MarketGroup) -> SessionTable:
         """The table from disk, or a new one, which is then stored."""
-        table = self._read(group)
+        table = _read(self.path(group), group) or _read(shipped_path(group), group)
         if table is None:
             table = calendar.build_sessions(group)
             self._write(table)
@@ -56,36 +62,8 @@ class SessionCache:
         for group in groups:
             calendar.install_sessions(self.load(group))
 
-    def _read(self, group: MarketGroup) -> SessionTable | None:
-        try:
-            stored = json.loads(self.path(group).read_bytes())
-            if stored["version"] != _table_version() or stored["group"] != group:
-                return None
-            rows = stored["sessions"]
-            if stored["checksum"] != _checksum(rows):
-                raise ValueError("checksum does not hold")
-            return SessionTable(
-                group,
-                date.fromisoformat(stored["first_day"]),
-                date.fromisoformat(stored["last_day"]),
-                tuple(_decode(group, row) for row in rows),
-            )
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            logger.warning("session cache %s is unusable: %s", self.path(group), error)
-            return None
-
     def _write(self, table: SessionTable) -> None:
-        rows = [_encode(session) for session in table.sessions]
-        stored = {
-            "version": _table_version(),
-            "group": table.group.value,
-            "first_day": table.first_day.isoformat(),
-            "last_day": table.last_day.isoformat(),
-            "checksum": _checksum(rows),
-            "sessions": rows,
-        }
+        stored = _document(table)
         try:
             self._directory.mkdir(parents=True, exist_ok=True)
             handle, name = tempfile.mkstemp(dir=self._directory, suffix=".part")
@@ -95,6 +73,52 @@ class SessionCache:
         except OSError as error:
             # The table itself is good; the next process only has to build it again.
             logger.warning("session cache %s was not written: %s", self.path(table.group), error)
+
+
+def shipped_path(group: MarketGroup) -> Path:
+    """Where the table that comes with the program lies; it may be of an older version."""
+    return SHIPPED / f"sessions-{calendar.calendar_name(group) or group}.json.gz"
+
+
+def ship(group: MarketGroup) -> None:
+    """Build a group's table anew and put it among those that come with the program."""
+    SHIPPED.mkdir(exist_ok=True)
+    text = json.dumps(_document(calendar.build_sessions(group)), separators=(",", ":"))
+    shipped_path(group).write_bytes(gzip.compress(text.encode(), mtime=0))
+
+
+def _read(path: Path, group: MarketGroup) -> SessionTable | None:
+    try:
+        content = path.read_bytes()
+        stored = json.loads(gzip.decompress(content) if path.suffix == ".gz" else content)
+        if stored["version"] != _table_version() or stored["group"] != group:
+            return None
+        rows = stored["sessions"]
+        if stored["checksum"] != _checksum(rows):
+            raise ValueError("checksum does not hold")
+        return SessionTable(
+            group,
+            date.fromisoformat(stored["first_day"]),
+            date.fromisoformat(stored["last_day"]),
+            tuple(_decode(group, row) for row in rows),
+        )
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zlib.error) as error:
+        logger.warning("session table %s is unusable: %s", path, error)
+        return None
+
+
+def _document(table: SessionTable) -> dict[str, Any]:
+    rows = [_encode(session) for session in table.sessions]
+    return {
+        "version": _table_version(),
+        "group": table.group.value,
+        "first_day": table.first_day.isoformat(),
+        "last_day": table.last_day.isoformat(),
+        "checksum": _checksum(rows),
+        "sessions": rows,
+    }
 
 
 def _checksum(rows: list[Any]) -> str:

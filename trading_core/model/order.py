@@ -84,7 +84,8 @@ TRANSITIONS: Mapping[OrderState, frozenset[OrderState]] = {
     _S.PARTIALLY_FILLED: frozenset(
         {_S.PARTIALLY_FILLED, _S.FILLED, _S.CANCEL_REQUESTED, _S.CANCELLED, _S.EXPIRED}
     ),
-    # A fill may win the race against the cancel, and a refused cancel leaves the order working.
+    # A fill or a late rejection may win the race against the cancel, and a refused cancel leaves
+    # the order working.
     _S.CANCEL_REQUESTED: frozenset(
         {
             _S.CANCEL_REQUESTED,
@@ -92,6 +93,7 @@ TRANSITIONS: Mapping[OrderState, frozenset[OrderState]] = {
             _S.PARTIALLY_FILLED,
             _S.FILLED,
             _S.CANCELLED,
+            _S.REJECTED,
             _S.EXPIRED,
         }
     ),

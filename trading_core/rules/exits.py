@@ -55,7 +55,7 @@ def new_protection(
 
 def unrealized_pct(average_price: Decimal, last: Decimal) -> float:
     """Last against the average price, in percent; NaN without a usable price of both."""
-    if average_price <= 0 or last <= 0:
+    if not all(price.is_finite() and price > 0 for price in (average_price, last)):
         return float("nan")
     return float((last / average_price - 1) * 100)
 
@@ -66,7 +66,7 @@ def watch(protection: Protection, *, average_price: Decimal, last: Decimal, at: 
     Args:
         protection: The stored guard.
         average_price: What was paid per share, in the market's currency.
-        last: The last price; 0 or less is "no data" and decides nothing.
+        last: The last price; 0, less or not a number is "no data" and decides nothing.
         at: Now, aware UTC.
     """
     pnl = unrealized_pct(average_price, last)

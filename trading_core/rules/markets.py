@@ -128,12 +128,15 @@ def zone_of(group: MarketGroup) -> str:
 
 
 def market_of_data_code(code: str) -> Market:
-    """The market of a price file's code: ``KRX``, or an ISO 10383 code such as ``XNYS``.
+    """The market of a price file's code: ``KRX``, an ISO 10383 code such as ``XNYS``, or our own.
 
     Raises:
         UnknownMarket: no market has that code.
     """
-    market = _MARKET_OF_DATA_CODE.get(code.strip().upper())
+    wanted = code.strip().upper()
+    market = _MARKET_OF_DATA_CODE.get(wanted)
+    if market is None and wanted in set(Market):
+        return Market(wanted)
     if market is None:
         raise UnknownMarket(
             f"unknown data code {code!r}; known are {', '.join(sorted(_MARKET_OF_DATA_CODE))}"

@@ -153,13 +153,15 @@ def _follow(
 
 
 def _state_of(record: OrderRecord, row: BrokerOrder, *, session_over: bool) -> OrderState:
-    if row.filled_quantity >= row.quantity:
+    # A book may lag behind what it has shown before; a fill that was seen stays a fill.
+    filled = max(row.filled_quantity, record.filled_quantity)
+    if filled >= row.quantity:
         return OrderState.FILLED
     if row.remaining_quantity > 0 and not session_over:
         if record.state is OrderState.CANCEL_REQUESTED:
             return OrderState.CANCEL_REQUESTED
-        return OrderState.PARTIALLY_FILLED if row.filled_quantity else OrderState.ACCEPTED
-    if row.rejected_quantity and not row.filled_quantity:
+        return OrderState.PARTIALLY_FILLED if filled else OrderState.ACCEPTED
+    if row.rejected_quantity and not filled:
         return OrderState.REJECTED
     if session_over and record.state is not OrderState.CANCEL_REQUESTED:
         return OrderState.EXPIRED

@@ -13,11 +13,13 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 
+from trading_core.errors import CurrencyMismatch
 from trading_core.model.journal import Halt, HaltKind
 from trading_core.model.limits import RiskLimits
 from trading_core.model.market import Currency
 from trading_core.model.order import ApprovedOrder, OrderIntent, Refusal, RefusalCode, Side
 from trading_core.model.portfolio import Account
+from trading_core.rules.costs import trade_costs
 
 ALL = "ALL"
 
@@ -26,9 +28,9 @@ ALL = "ALL"
 class RiskState:
     """What the gate knows at one moment of one tick.
 
-    ``promised`` is the cash of entries already approved in this tick. ``working`` holds
-    (symbol, side) of orders that may still fill, ``tried_today`` the symbols that had their entry,
-    ``unknown`` whether any order's fate is unknown.
+    ``promised`` is the cash of entries already approved in this tick, fees included. ``working``
+    holds (symbol, side) of orders that may still fill, ``tried_today`` the symbols that had their
+    entry, ``unknown`` whether any order's fate is unknown.
     """
 
     account: Account
@@ -47,12 +49,24 @@ class RiskState:
     def after(self, order: ApprovedOrder) -> RiskState:
         """The state the next order of the same tick is checked against."""
         intent = order.intent
-        spent = intent.notional if intent.side is Side.BUY else Decimal(0)
+        spent = _cash_needed(intent) if intent.side is Side.BUY else Decimal(0)
         return replace(
             self,
             promised=self.promised + spent,
             working=self.working | {(intent.instrument.symbol, intent.side)},
         )
+
+
+def _cash_needed(intent: OrderIntent) -> Decimal:
+    costs = trade_costs(
+        intent.instrument.market,
+        intent.side,
+        intent.notional,
+        intent.session,
+        quantity=intent.quantity,
+        etf=intent.instrument.is_fund,
+    )
+    return intent.notional + costs.total
 
 
 def day_pnl_pct(purchase_total: Decimal, total_eval: Decimal) -> Decimal | None:
@@ -112,7 +126,14 @@ def check(
         confidence: The decision's, 0-100; below the threshold an entry is refused.
         lot: Shares per lot; an entry must be a whole number of lots.
         at: Now, aware UTC.
+
+    Raises:
+        CurrencyMismatch: the intent is not in the account's currency.
     """
+    if intent.currency is not state.account.currency:
+        raise CurrencyMismatch(
+            f"an order in {intent.currency} cannot use an account in {state.account.currency}"
+        )
     if state.unknown:
         return _refuse(
             intent,
@@ -123,12 +144,15 @@ def check(
     symbol = intent.instrument.symbol
     if (symbol, intent.side) in state.working:
         return _refuse(intent, RefusalCode.ALREADY_WORKING, f"a {intent.side} order is working", at)
-    if intent.quantity <= 0:
-        return _refuse(intent, RefusalCode.BELOW_LOT, "not even one lot fits the allocation", at)
-    if intent.decided_price <= 0 or (intent.limit_price is not None and intent.limit_price <= 0):
+    if not all(
+        price is None or (price.is_finite() and price > 0)
+        for price in (intent.decided_price, intent.limit_price)
+    ):
         return _refuse(intent, RefusalCode.NO_PRICE, "no usable price", at)
     if intent.side is Side.SELL:
         return _check_exit(intent, state, at)
+    if intent.quantity <= 0:
+        return _refuse(intent, RefusalCode.BELOW_LOT, "not even one lot fits the allocation", at)
     halt = breaker(state, limits, session=intent.session, at=at)
     if halt is not None:
         return halt
@@ -139,6 +163,8 @@ def _check_exit(intent: OrderIntent, state: RiskState, at: datetime) -> Approved
     holding = state.account.holding(intent.instrument.symbol)
     if holding is None or holding.sellable <= 0:
         return _refuse(intent, RefusalCode.NOT_HELD, "the broker shows nothing to sell", at)
+    if intent.quantity <= 0:
+        return _refuse(intent, RefusalCode.BELOW_LOT, "no shares to sell", at)
     if intent.quantity > holding.sellable:
         intent = replace(intent, quantity=holding.sellable)
     return ApprovedOrder(intent, at)

@@ -1,7 +1,8 @@
 """How a session went: profit per currency, hit rates, what became of each decision.
 
 Profit is measured twice, from what the broker says the account is worth and from our own fills;
-:func:`session_pnl` gives the first, :class:`Ledger` the second, and the two must agree.
+:func:`session_pnl` gives the first, :func:`traded_pnl` the second, and the two must agree. Shares
+nobody planned are part of the account's profit, but not of the strategy's wins and losses.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from decimal import Decimal
 from trading_core.model.journal import Decision, DecisionOutcome, EquityPoint, Json, Scorecard
 from trading_core.model.market import Currency, MarketGroup
 from trading_core.model.order import Fill, OrderRecord, OrderState, Side
+from trading_core.model.portfolio import PositionOrigin
 from trading_core.rules.positions import ClosedTrade
 
 TOP = 3
@@ -76,25 +78,38 @@ def outcomes(
     """The outcome of every decision whose order closed shares, and of the entries they came from.
 
     ``outcome_pnl`` is after costs, in the market's currency; accuracy is 1 for a profit, else 0.
+    No entry of ours answers for adopted shares.
+
+    Args:
+        closed: The trades to judge.
+        orders: All that may have led to them, in order of creation.
+        at: Now, aware UTC.
     """
     decision_of = {r.intent.intent_id: r.intent.decision_id for r in orders}
-    entries = {
-        r.intent.instrument.symbol: r.intent.decision_id
-        for r in orders
-        if r.intent.side is Side.BUY and r.filled_quantity
-    }
     totals: dict[str, Decimal] = {}
     for trade in closed:
-        touched = {
-            decision_of.get(trade.intent_id, ""),
-            entries.get(trade.instrument.symbol, ""),
-        }
+        touched = {decision_of.get(trade.intent_id, ""), _entry_of(trade, orders)}
         for decision_id in touched - {""}:
             totals[decision_id] = totals.get(decision_id, Decimal(0)) + trade.net
     return [
         DecisionOutcome(decision_id, pnl, 1.0 if pnl > 0 else 0.0, at)
         for decision_id, pnl in sorted(totals.items())
     ]
+
+
+def _entry_of(trade: ClosedTrade, orders: Sequence[OrderRecord]) -> str:
+    """The decision of the last entry before the trade was closed; empty for adopted shares."""
+    if trade.origin is not PositionOrigin.STRATEGY:
+        return ""
+    entries = [
+        record.intent.decision_id
+        for record in orders
+        if record.intent.side is Side.BUY
+        and record.filled_quantity
+        and record.intent.instrument == trade.instrument
+        and record.intent.created_at <= trade.closed_at
+    ]
+    return entries[-1] if entries else ""
 
 
 def score(
@@ -114,13 +129,14 @@ def score(
     Args:
         decisions: All of the session.
         orders: All of the session, refused ones too.
-        closed: Trades closed in the session.
+        closed: Trades closed in the session; those of adopted shares are left out of the score.
         pnl: Per currency, from :func:`session_pnl`.
         match_rate_pct: Share of observations that met a scenario; None without observations.
         source: Who wrote the playbook.
     """
     actions = Counter(decision.action for decision in decisions)
     confidences = [d.confidence for d in decisions if d.action == Side.BUY.value]
+    closed = [trade for trade in closed if trade.origin is PositionOrigin.STRATEGY]
     wins = sum(trade.net > 0 for trade in closed)
     losses = sum(trade.net < 0 for trade in closed)
     ranked = sorted(closed, key=lambda trade: (trade.net, trade.instrument.symbol))

@@ -7,7 +7,7 @@ to whole lots. A higher volatility never makes an order larger.
 
 from __future__ import annotations
 
-from decimal import ROUND_DOWN, Decimal
+from decimal import Decimal
 
 from trading_core.model.limits import RiskLimits, SizingPolicy
 
@@ -68,5 +68,4 @@ def entry_quantity(
         cash * Decimal(str(pct)) / 100,
         available * Decimal(str(limits.max_order_pct)) / 100,
     )
-    lots = (budget / (price * lot)).to_integral_value(rounding=ROUND_DOWN)
-    return int(lots) * lot
+    return int(budget // (price * lot)) * lot

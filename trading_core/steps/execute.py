@@ -27,6 +27,7 @@ from trading_core.model.order import (
     ApprovedOrder,
     BrokerOrder,
     OrderEvent,
+    OrderIntent,
     OrderRecord,
     OrderState,
     RefusalCode,
@@ -35,7 +36,7 @@ from trading_core.ports import Broker, OrderLock, Record, Store
 from trading_core.rules import risk
 from trading_core.rules.order_life import event, known_numbers_note
 from trading_core.steps.reconcile import Books
-from trading_core.steps.tick import TickPlan, Verdict
+from trading_core.steps.tick import CANCELLABLE, TickPlan, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,51 +119,76 @@ async def send(
         CircuitBreakerTripped: an entry met a stored breaker halt on its way out.
     """
     with lock.hold():
-        with store.write() as tx:
-            orders = tx.orders(group, order.intent.session)
-            record = _record(orders, order)
-            if record.state is not OrderState.INTENDED:
-                return Sent(order, record.state, record.order_no, detail="was sent before")
-            halts = risk.halts_for(tx.open_halts(), group=group, currency=order.intent.currency)
-            stop = _late_refusal(order, orders, halts)
-            if stop is not None:
-                code, note = stop
-                tx.append([event(record, OrderState.REFUSED, at, code=code, note=note)])
-            else:
-                claimed = {other.order_no for other in orders} - {""}
-                note = known_numbers_note(claimed | set(known_numbers))
-                tx.append([event(record, OrderState.SENDING, at, note=note)])
-        if stop is not None:
-            if halts and halts[0].kind is HaltKind.BREAKER and order.intent.reason.is_entry:
-                raise CircuitBreakerTripped(halts[0].reason)
-            return Sent(order, OrderState.REFUSED, code=stop[0], detail=stop[1])
+        stopped = _claim(store, order, group=group, known_numbers=known_numbers, at=at)
+        if stopped is not None:
+            return stopped
         answer = await _post(broker, order, at)
         with store.write() as tx:
-            record = _record(tx.orders(group, order.intent.session), order)
-            tx.append(
-                [
-                    event(
-                        record,
-                        answer.state,
-                        at,
-                        order_no=answer.order_no,
-                        branch_no=answer.branch_no,
-                        code=answer.code,
-                        note=answer.note,
-                    )
-                ]
-            )
+            record = _record(tx.orders(group, order.intent.session), order.intent)
+            # Another run may have found the order in the broker's book before its answer came.
+            if not answer.order_no or answer.order_no != record.order_no:
+                tx.append(
+                    [
+                        event(
+                            record,
+                            answer.state,
+                            at,
+                            order_no=answer.order_no,
+                            branch_no=answer.branch_no,
+                            code=answer.code,
+                            note=answer.note,
+                        )
+                    ]
+                )
     return Sent(order, answer.state, answer.order_no, answer.code, answer.note)
 
 
+def _claim(
+    store: Store,
+    order: ApprovedOrder,
+    *,
+    group: MarketGroup,
+    known_numbers: Collection[str],
+    at: datetime,
+) -> Sent | None:
+    """Commit ``sending``; or commit why the order must not leave, and answer that."""
+    intent = order.intent
+    with store.write() as tx:
+        orders = tx.orders(group, intent.session)
+        record = _record(orders, intent)
+        if record.state is not OrderState.INTENDED:
+            return Sent(order, record.state, record.order_no, detail="was dealt with before")
+        halts = risk.halts_for(tx.open_halts(), group=group, currency=intent.currency)
+        unsettled = tx.unsettled_orders(group)
+        stop = _late_refusal(order, orders, unsettled, halts, known_numbers)
+        if stop is None:
+            claimed = {other.order_no for other in orders} - {""}
+            note = known_numbers_note(claimed | set(known_numbers))
+            tx.append([event(record, OrderState.SENDING, at, note=note)])
+            return None
+        code, note = stop
+        tx.append([event(record, OrderState.REFUSED, at, code=code.value, note=note)])
+    tripped = [halt for halt in halts if halt.kind is HaltKind.BREAKER]
+    if code is RefusalCode.HALTED and tripped:
+        raise CircuitBreakerTripped(tripped[0].reason)
+    return Sent(order, OrderState.REFUSED, code=code.value, detail=note)
+
+
 def _late_refusal(
-    order: ApprovedOrder, orders: Sequence[OrderRecord], halts: Sequence[Halt]
-) -> tuple[str, str] | None:
+    order: ApprovedOrder,
+    orders: Sequence[OrderRecord],
+    unsettled: Sequence[OrderRecord],
+    halts: Sequence[Halt],
+    known_numbers: Collection[str],
+) -> tuple[RefusalCode, str] | None:
     """What may have changed since the risk gate, looked at under the order lock.
 
     Two runs may have decided the same thing at the same moment; only the first to get here sends.
     """
     intent = order.intent
+    # Whoever sends holds the lock, so "sending" was left behind by a sender that died.
+    if any(record.state in (OrderState.SENDING, OrderState.UNKNOWN) for record in unsettled):
+        return RefusalCode.UNKNOWN_ORDER, "an order's fate is unknown; nothing else is sent"
     others = [
         record
         for record in orders
@@ -171,13 +197,15 @@ def _late_refusal(
         and record.intent.side is intent.side
     ]
     if any(record.state.is_working for record in others):
-        return RefusalCode.ALREADY_WORKING.value, f"a {intent.side} order is working"
+        return RefusalCode.ALREADY_WORKING, f"a {intent.side} order is working"
+    if any(record.order_no and record.order_no not in known_numbers for record in others):
+        return RefusalCode.ALREADY_WORKING, f"a {intent.side} order went out since the decision"
     if not intent.reason.is_entry:
         return None
     if halts:
-        return RefusalCode.HALTED.value, halts[0].reason
+        return RefusalCode.HALTED, halts[0].reason
     if any(record.filled_quantity for record in others):
-        return RefusalCode.REENTRY.value, "had its entry in this session"
+        return RefusalCode.REENTRY, "had its entry in this session"
     return None
 
 
@@ -203,16 +231,16 @@ async def _post(broker: Broker, order: ApprovedOrder, at: datetime) -> _Answer:
     return _Answer(OrderState.ACCEPTED, ack.order_no, ack.branch_no)
 
 
-def _record(orders: Sequence[OrderRecord], order: ApprovedOrder) -> OrderRecord:
-    return next(r for r in orders if r.intent.intent_id == order.intent.intent_id)
+def _record(orders: Sequence[OrderRecord], intent: OrderIntent) -> OrderRecord:
+    return next(r for r in orders if r.intent.intent_id == intent.intent_id)
 
 
 async def cancel_all(
     broker: Broker, store: Store, lock: OrderLock, books: Books, plan: TickPlan
 ) -> None:
-    """Cancel the working entries a plan gives up, those the broker's book shows."""
+    """Cancel the working orders a plan gives up, those the broker's book shows."""
     for record in plan.cancels:
-        row = books.row(record.order_no)
+        row = books.row(record)
         if row is not None and row.is_open:
             await cancel(broker, store, lock, record, row, at=plan.at)
 
@@ -226,27 +254,30 @@ async def cancel(
     *,
     at: datetime,
 ) -> OrderState:
-    """Ask the broker to cancel what remains of an order; a fill may still win the race."""
+    """Ask the broker to cancel what remains of an order; a fill may still win the race.
+
+    An order that another run has settled meanwhile is left alone.
+    """
+    intent = record.intent
+    group, session = intent.instrument.market.group, intent.session
     with lock.hold():
-        asked = event(record, OrderState.CANCEL_REQUESTED, at, note="cancel asked for")
         with store.write() as tx:
-            tx.append([asked])
+            now = _record(tx.orders(group, session), intent)
+            if now.state not in CANCELLABLE:
+                return now.state
+            tx.append([event(now, OrderState.CANCEL_REQUESTED, at, note="cancel asked for")])
         try:
             await broker.cancel(row)
         except (OrderRejected, NotOffered, RateLimited, TokenExpired, BrokerUnavailable) as error:
-            state = OrderState.PARTIALLY_FILLED if record.filled_quantity else OrderState.ACCEPTED
-            back = OrderEvent(
-                record.intent.intent_id,
-                record.next_sequence + 1,
-                state,
-                at,
-                code=error.code,
-                note=f"cancel not taken: {error}",
-            )
+            note = f"cancel not taken: {error}"
             with store.write() as tx:
-                tx.append([back])
-            return state
+                now = _record(tx.orders(group, session), intent)
+                if now.state is not OrderState.CANCEL_REQUESTED:
+                    return now.state
+                back = OrderState.PARTIALLY_FILLED if now.filled_quantity else OrderState.ACCEPTED
+                tx.append([event(now, back, at, code=error.code, note=note)])
+            return back
         except OrderOutcomeUnknown:
-            # Harmless to leave open: the next reconciliation reads what became of it.
+            # Harmless to leave open: the next tick reads the book, and asks again if it must.
             return OrderState.CANCEL_REQUESTED
     return OrderState.CANCEL_REQUESTED

@@ -97,8 +97,10 @@ async def _spreads(market_data: MarketData, wanted: Mapping[str, Instrument]) ->
 
 def _market_fields(books: Books) -> dict[str, float]:
     """Fields of the global rules; one that cannot be known is left out and never matches."""
-    equity = books.account.equity
     fields: dict[str, float] = {}
+    if books.session_open_equity is None:
+        return fields
+    equity = books.account.equity
     pnl = risk.day_pnl_pct(books.session_open_equity, equity)
     if pnl is not None:
         fields["day_pnl_pct"] = float(pnl)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -49,14 +49,20 @@ async def open_day(
 ) -> TradingDay:
     """Compile the playbook and load the daily bars of its symbols.
 
-    Bars come from the history kept by the plan; without it they are asked for, for the symbols
-    whose exchange is known. A symbol without bars has no indicators, so only conditions on price
-    can match it.
+    Bars come from the history kept by the plan; those of symbols it lacks are asked for. A symbol
+    without bars has no indicators, so only conditions on price can match it; where the group has
+    several exchanges nobody knows which one it is on, and it is left out.
     """
     bars = history.load(group, session.date)
-    if not bars:
-        bars = await _fetch(market_data, group, session, playbook)
+    known = {instrument.symbol for instrument in bars}
+    lacking = [symbol for symbol in playbook.symbols if symbol not in known]
+    found = await _fetch(market_data, group, session, lacking)
+    if found:
+        bars = {**bars, **found}
         history.save(group, session.date, bars)
+    instruments = {instrument.symbol: instrument for instrument in bars}
+    if len(group.markets) == 1:
+        instruments |= {s: Instrument(s, group.markets[0]) for s in lacking if s not in instruments}
     last = previous_session(group, session.date).date
     panel = BarPanel.from_bars(
         {instrument.symbol: series for instrument, series in bars.items()},
@@ -69,14 +75,14 @@ async def open_day(
         session=session,
         compiled=compile_playbook(playbook),
         history=IndicatorState.from_panel(panel),
-        instruments={instrument.symbol: instrument for instrument in bars},
+        instruments=instruments,
     )
 
 
 async def _fetch(
-    market_data: MarketData, group: MarketGroup, session: Session, playbook: Playbook
+    market_data: MarketData, group: MarketGroup, session: Session, symbols: Sequence[str]
 ) -> dict[Instrument, list[DailyBar]]:
-    """Daily bars of every planned symbol; on several exchanges the first that knows it."""
+    """Daily bars of these symbols; on several exchanges the first that knows it."""
     last = previous_session(group, session.date).date
 
     async def one(symbol: str) -> tuple[Instrument, list[DailyBar]] | None:
@@ -90,7 +96,7 @@ async def _fetch(
                 return instrument, list(series)
         return None
 
-    found = await asyncio.gather(*map(one, playbook.symbols))
+    found = await asyncio.gather(*map(one, symbols))
     return dict(item for item in found if item is not None)
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from trading_core.errors import ConfigError
 from trading_core.model.journal import Decision, Halt, HaltKind, MatchRow, ObservationRow
 from trading_core.model.market import MarketGroup
-from trading_core.model.order import OrderRecord
+from trading_core.model.order import OrderRecord, OrderState
 from trading_core.ports import Store
 from trading_core.rules import risk
+from trading_core.rules.order_life import event
 
 
 def halt(store: Store, *, scope: str, reason: str, at: datetime) -> Halt:
@@ -40,6 +41,34 @@ def resume(store: Store, *, scope: str, by: str, at: datetime) -> list[Halt]:
         for standing in lifted:
             tx.lift_halt(standing.halt_id, at=at, by=by)
     return lifted
+
+
+def settle(store: Store, *, intent_id: str, order_no: str, by: str, at: datetime) -> OrderRecord:
+    """Say by hand what became of an order whose fate is unknown.
+
+    Args:
+        intent_id: The order, as ``why`` and the halt's reason name it.
+        order_no: The broker's number of it; empty when the broker never had it.
+        by: Who says so, and why.
+
+    Raises:
+        ConfigError: no reason was given, there is no such order, its fate is known, or the number
+            belongs to another order of ours.
+    """
+    if not by.strip():
+        raise ConfigError("settling an order needs a reason: say where you looked")
+    with store.write() as tx:
+        orders = tx.orders()
+        record = next((r for r in orders if r.intent.intent_id == intent_id), None)
+        if record is None or record.state not in (OrderState.SENDING, OrderState.UNKNOWN):
+            raise ConfigError(f"{intent_id}: there is no order of unknown fate with this id")
+        owner = [r for r in orders if order_no and r.order_no == order_no]
+        if any(r.intent.session == record.intent.session for r in owner):
+            raise ConfigError(f"{order_no} is the number of another order")
+        state = OrderState.ACCEPTED if order_no else OrderState.NOT_SENT
+        settled = event(record, state, at, order_no=order_no, note=f"settled by hand: {by}")
+        tx.append([settled])
+    return replace(record, state=state, events=(*record.events, settled))
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,14 @@ from decimal import Decimal
 
 from trading_core.model.journal import EquityPoint, Halt, HaltKind, ProtectionRow
 from trading_core.model.market import Instrument, MarketGroup
-from trading_core.model.order import BrokerOrder, Fill, OrderRecord, OrderState, Side
+from trading_core.model.order import (
+    BrokerOrder,
+    Fill,
+    IntentReason,
+    OrderRecord,
+    OrderState,
+    Side,
+)
 from trading_core.model.portfolio import (
     Account,
     AdoptedLot,
@@ -33,14 +40,15 @@ class Books:
     """Store and broker in agreement at one moment.
 
     ``positions`` are the open ones by symbol. ``session_open_equity`` is the breaker's base in the
-    account's currency. ``book`` is the broker's own list of the session's orders.
+    account's currency; None while the account's worth is not known, because a holding has no
+    price. ``book`` is the broker's own list of orders, of this session and of those left over.
     """
 
     group: MarketGroup
     session: date
     at: datetime
     account: Account
-    session_open_equity: Decimal
+    session_open_equity: Decimal | None
     positions: Mapping[str, Position]
     protections: Mapping[str, Protection]
     orders: tuple[OrderRecord, ...]
@@ -77,13 +85,25 @@ class Books:
         )
 
     @property
-    def known_numbers(self) -> frozenset[str]:
-        """All order numbers the broker's book shows."""
-        return frozenset(row.order_no for row in self.book)
+    def reduced_today(self) -> frozenset[str]:
+        """Symbols of which a scenario sold shares in this session."""
+        return frozenset(
+            record.intent.instrument.symbol
+            for record in self.orders
+            if record.intent.session == self.session
+            and record.intent.reason is IntentReason.SCENARIO_EXIT
+            and record.filled_quantity > 0
+        )
 
-    def row(self, order_no: str) -> BrokerOrder | None:
-        """The broker's row of an order number."""
-        return next((row for row in self.book if row.order_no == order_no), None)
+    @property
+    def known_numbers(self) -> frozenset[str]:
+        """All order numbers of the session that the broker's book shows."""
+        return frozenset(row.order_no for row in self.book if row.session == self.session)
+
+    def row(self, record: OrderRecord) -> BrokerOrder | None:
+        """The broker's row of an order; numbers begin anew with every session."""
+        wanted = (record.intent.session, record.order_no)
+        return next((row for row in self.book if (row.session, row.order_no) == wanted), None)
 
 
 _UNSURE = frozenset({OrderState.SENDING, OrderState.UNKNOWN})
@@ -147,7 +167,7 @@ def _settle_orders(
     """Settle what the book can settle; a later row of the same number replaces an earlier one."""
     newest = list({(row.session, row.order_no): row for row in book}.values())
     asked = {row.session for row in newest} | {session}
-    claimed = {r.order_no for day in asked for r in tx.orders(group, day) if r.order_no}
+    claimed = {day: {r.order_no for r in tx.orders(group, day) if r.order_no} for day in asked}
     fills: list[Fill] = []
     halts: list[Halt] = []
     for record in tx.unsettled_orders(group):
@@ -156,8 +176,8 @@ def _settle_orders(
             continue
         rows = [row for row in newest if row.session == day]
         over = session_over or day < session
-        outcome = settle(record, rows, claimed=claimed, at=at, session_over=over)
-        claimed |= {item.order_no for item in outcome.events if item.order_no}
+        outcome = settle(record, rows, claimed=claimed[day], at=at, session_over=over)
+        claimed[day] |= {item.order_no for item in outcome.events if item.order_no}
         if outcome.ambiguous and not _stands(tx, record):
             halts.append(_ambiguous_halt(record, outcome, at))
         if outcome.fill is not None:
@@ -245,19 +265,23 @@ def _close(
     adopted: Iterable[AdoptedLot] = (),
 ) -> Books:
     """Write where the account stands and read everything the tick decides on."""
-    tx.append(
-        [
-            EquityPoint(
-                market=group.value,
-                session=session,
-                at=at,
-                currency=account.currency,
-                cash=account.cash,
-                holdings_value=account.equity - account.cash,
-                equity=account.equity,
-            )
-        ]
-    )
+    # A holding without a price would look like a loss of all it is worth.
+    priced = all(holding.last_price > 0 for holding in account.holdings)
+    if priced:
+        tx.append(
+            [
+                EquityPoint(
+                    market=group.value,
+                    session=session,
+                    at=at,
+                    currency=account.currency,
+                    cash=account.cash,
+                    holdings_value=account.equity - account.cash,
+                    equity=account.equity,
+                )
+            ]
+        )
+    curve = tx.equity_curve(group, session) if priced else ()
     orders = {r.intent.intent_id: r for r in tx.orders(group, session)}
     orders |= {r.intent.intent_id: r for r in tx.unsettled_orders(group)}
     books = Books(
@@ -265,7 +289,7 @@ def _close(
         session=session,
         at=at,
         account=account,
-        session_open_equity=tx.equity_curve(group, session)[0].equity,
+        session_open_equity=curve[0].equity if curve else None,
         positions=_by_symbol(tx, group),
         protections=tx.protections(group),
         orders=tuple(orders.values()),

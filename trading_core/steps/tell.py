@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
+from decimal import Decimal
 
 from trading_core.model.journal import Halt, Notification, Scorecard
 from trading_core.model.market import MarketGroup
@@ -14,6 +15,9 @@ from trading_core.ports import Notifier, Store
 from trading_core.steps.execute import Sent
 from trading_core.steps.reconcile import Books
 from trading_core.steps.tick import TickPlan
+
+# The average of several executions may be a fraction without end.
+_SHOWN = Decimal("0.0001")
 
 
 async def tell(notifier: Notifier, store: Store, notes: Iterable[Notification]) -> None:
@@ -111,7 +115,7 @@ def of_scorecard(card: Scorecard, at: datetime) -> Notification:
 def _fill(fill: Fill, at: datetime) -> Notification:
     text = (
         f"filled: {fill.side} {fill.quantity} {fill.instrument.symbol} at "
-        f"{fill.price.normalize():f} {fill.currency}"
+        f"{fill.price.quantize(_SHOWN).normalize():f} {fill.currency}"
     )
     return _note(f"fill-{fill.fill_id}", at, "order_filled", "info", text)
 

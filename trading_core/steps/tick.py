@@ -37,6 +37,11 @@ from trading_core.steps.observe import View, observation_rows
 ENTRY_LIFE = timedelta(minutes=15)
 """How long an entry may wait for its fill before it is cancelled."""
 
+CANCELLABLE = frozenset(
+    {OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED, OrderState.CANCEL_REQUESTED}
+)
+"""A cancel that was asked for before may never have arrived, so it is asked for again."""
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -99,7 +104,7 @@ def decide(view: View, policy: Policy) -> TickPlan:
     return TickPlan(
         at=view.at,
         verdicts=tuple(desk.verdicts),
-        cancels=_stale_entries(view, stop_all=bool(state.halts)),
+        cancels=_given_up(view, stop_all=bool(state.halts)),
         halts=halts,
         guards=guards,
         near_stops=near,
@@ -126,20 +131,24 @@ class _Desk:
         for holding in sorted(books.account.holdings, key=lambda h: h.instrument.symbol):
             symbol = holding.instrument.symbol
             quote = self.view.quotes.get(symbol)
-            guard = books.protections.get(symbol)
-            if guard is None or quote is None or not quote.usable:
+            if quote is None or not quote.usable:
+                if reduce_all:
+                    self._cannot_sell(holding)
                 continue
-            seen = exits.watch(
-                guard, average_price=holding.average_price, last=quote.last, at=self.view.at
-            )
-            if _moved(guard, seen.protection):
-                rows.append(
-                    ProtectionRow(books.group.value, self.view.session.date, seen.protection)
+            guard, signal = books.protections.get(symbol), None
+            if guard is not None:
+                seen = exits.watch(
+                    guard, average_price=holding.average_price, last=quote.last, at=self.view.at
                 )
-            if seen.near_stop:
-                near.append(symbol)
-            if seen.signal is not None:
-                self._sell(holding, quote, seen.signal.reason, seen.signal.detail)
+                signal = seen.signal
+                if _moved(guard, seen.protection):
+                    rows.append(
+                        ProtectionRow(books.group.value, self.view.session.date, seen.protection)
+                    )
+                if seen.near_stop:
+                    near.append(symbol)
+            if signal is not None:
+                self._sell(holding, quote, signal.reason, signal.detail)
             elif reduce_all:
                 self._sell(holding, quote, IntentReason.REDUCE_ALL, self.state.no_entries)
         return tuple(rows), tuple(near)
@@ -217,12 +226,16 @@ class _Desk:
         quote = self.view.quotes.get(item.symbol)
         if holding is None or quote is None or not quote.usable:
             return
+        half = item.scenario.action is Action.REDUCE
+        if half and item.symbol in self.view.books.reduced_today:
+            self._hold(item, "was reduced in this session")
+            return
         self._sell(
             holding,
             quote,
             IntentReason.SCENARIO_EXIT,
             item.scenario.rationale,
-            half=item.scenario.action is Action.REDUCE,
+            half=half,
             confidence=item.scenario.confidence,
             scenario_id=item.scenario_id,
         )
@@ -293,6 +306,9 @@ class _Desk:
             reason=reason,
             created_at=view.at,
         )
+        if any(record.intent.intent_id == intent.intent_id for record in view.books.orders):
+            # The same tick run again: this very wish was journaled before.
+            return
         answer = risk.check(
             intent,
             self.state,
@@ -319,6 +335,13 @@ class _Desk:
             why,
             item.scenario_id,
             {"wanted": item.scenario.action.value},
+        )
+        self._note(Verdict(decision), f"HOLD:{why}")
+
+    def _cannot_sell(self, holding: Holding) -> None:
+        why, wanted = "no usable price to sell at", IntentReason.REDUCE_ALL.value
+        decision = self._decision(
+            holding.instrument, Action.HOLD.value, 100, why, wanted, {"wanted": Side.SELL.value}
         )
         self._note(Verdict(decision), f"HOLD:{why}")
 
@@ -371,15 +394,23 @@ def _moved(before: Protection, after: Protection) -> bool:
     return (before.state, before.peak_price) != (after.state, after.peak_price)
 
 
-def _stale_entries(view: View, *, stop_all: bool) -> tuple[OrderRecord, ...]:
-    """Working entries that waited too long; all of them once trading is halted."""
-    return tuple(
-        record
-        for record in view.books.orders
-        if record.intent.reason.is_entry
-        and record.state in (OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED)
-        and (stop_all or view.at - record.intent.created_at >= ENTRY_LIFE)
-    )
+def _given_up(view: View, *, stop_all: bool) -> tuple[OrderRecord, ...]:
+    """Working orders to cancel.
+
+    Entries that waited too long, and all of them once trading is halted. Exits whose limit the
+    price has fallen through: the next tick decides anew, at the price of then.
+    """
+
+    def has(record: OrderRecord) -> bool:
+        intent = record.intent
+        if intent.reason.is_entry:
+            return stop_all or view.at - intent.created_at >= ENTRY_LIFE
+        quote = view.quotes.get(intent.instrument.symbol)
+        if quote is None or not quote.usable or intent.limit_price is None:
+            return False
+        return intent.limit_price > quote.last
+
+    return tuple(r for r in view.books.orders if r.state in CANCELLABLE and has(r))
 
 
 def _plain(row: Mapping[str, float]) -> dict[str, float | None]:

@@ -36,7 +36,7 @@ def reason_of(guard: Guard) -> IntentReason | None:
 
 
 def test_a_new_guard_takes_the_plans_stop_and_target() -> None:
-    assert PLANNED == Protection("005930", -3.0, 5.0, ExitState.HOLDING, D(100), AT)
+    assert Protection("005930", -3.0, 5.0, ExitState.HOLDING, D(100), AT) == PLANNED
 
 
 def test_a_position_nobody_planned_has_the_default_stop_and_no_target() -> None:
@@ -113,7 +113,7 @@ def test_the_unrealized_result_is_in_percent_of_the_average_price() -> None:
 
 
 @pytest.mark.parametrize(
-    ("last", "near"), [("98", False), ("97.61", False), ("97.6", True), ("97.01", True)]
+    ("last", "near"), [("98", False), ("97.61", False), ("97.59", True), ("97.01", True)]
 )
 def test_a_stop_is_near_in_the_last_fifth_of_the_way_to_it(last: str, near: bool) -> None:
     assert look(last).near_stop is near

@@ -156,9 +156,12 @@ def revise_tr(mode: Personality, market: Market, *, cancel: bool) -> str:
     return tr_id
 
 
-def query_tr(mode: Personality, query: Query) -> str:
-    """The TR id of a query. Raises ``NotOffered`` naming it when the host has none."""
-    endpoint = query.value
+def query_tr(mode: Personality, query: Query, endpoint: Endpoint | None = None) -> str:
+    """The TR id of a query, or of the endpoint that stands in for it.
+
+    Raises ``NotOffered`` naming it when the host has none.
+    """
+    endpoint = endpoint or query.value
     tr_id: str = endpoint.real if mode == "real" else endpoint.paper
     if not tr_id:
         name = endpoint.path.rsplit("/", 1)[-1]

@@ -20,7 +20,7 @@ from trading_core.adapters.kis import codes
 from trading_core.adapters.kis.rate_limit import Priority, RateLimiter
 from trading_core.adapters.kis.redaction import Redactor
 from trading_core.adapters.kis.tokens import IssuedToken, TokenCache
-from trading_core.adapters.kis.tr_table import Personality, Query, query_tr
+from trading_core.adapters.kis.tr_table import Endpoint, Personality, Query, query_tr
 from trading_core.errors import (
     BrokerError,
     BrokerUnavailable,
@@ -86,7 +86,9 @@ class KisTransport:
     """Sends requests; every other module of this package speaks through it.
 
     Args:
-        client: The one shared client, with keep-alive; closed by whoever made it.
+        client: Sends orders, tokens and hash keys; closed by whoever made it, like ``reader``.
+        reader: Sends queries. It may be faster, but need not tell what left before it failed.
+        endpoints: Stand in for the table's, for queries that differ from account to account.
         tokens: Set after construction (``tokens``), because issuing needs this transport.
         retry_base_seconds: Reads wait ``base * 2**attempt`` seconds between attempts.
     """
@@ -97,22 +99,26 @@ class KisTransport:
         self,
         client: httpx.AsyncClient,
         *,
+        reader: httpx.AsyncClient,
         personality: Personality,
         credentials: Credentials,
         limiter: RateLimiter,
         redactor: Redactor,
         hashkey: bool,
         retry_base_seconds: float,
+        endpoints: Mapping[Query, Endpoint] | None = None,
     ) -> None:
         self.personality = personality
         self.account_fields = credentials.account
         self._client = client
+        self._reader = reader
         self._base_url = str(client.base_url).rstrip("/")
         self._credentials = credentials
         self._limiter = limiter
         self._redactor = redactor
         self._hashkey = hashkey
         self._retry_base = retry_base_seconds
+        self._endpoints = endpoints or {}
         self._fixed_headers = {
             "content-type": _JSON,
             "appkey": credentials.app_key,
@@ -233,7 +239,7 @@ class KisTransport:
         raise self._error(OrderOutcomeUnknown, answer.reason, code)
 
     async def _read(self, query: Query, params: Mapping[str, str], tr_cont: str) -> _Answer:
-        tr_id = query_tr(self.personality, query)
+        tr_id = query_tr(self.personality, query, self._endpoints.get(query))
         attempt, renewed = 0, False
         while True:
             try:
@@ -256,10 +262,16 @@ class KisTransport:
         token = await self.tokens.get()
         await self._limiter.acquire(Priority.READ)
         try:
-            response = await self._client.send(
-                self._read_request(query.value.path, params, self._headers(token, tr_id, tr_cont))
+            response = await self._reader.send(
+                self._read_request(
+                    self._endpoints.get(query, query.value).path,
+                    params,
+                    self._headers(token, tr_id, tr_cont),
+                )
             )
-        except httpx.HTTPError as error:
+        except Exception as error:
+            # The reader's transport has error classes of its own; a read that failed is a read
+            # that may be repeated.
             raise self._error(codes.Unreachable, f"no answer: {_kind(error)}") from None
         answer = _answer(response)
         code = answer.code

@@ -1,0 +1,304 @@
+"""Every screen draws what it is given: full answers, empty ones and odd ones."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from flows import screens
+
+Json = dict[str, Any]
+
+SESSION: Json = {
+    "market": "KR",
+    "session": "2026-11-20",
+    "playbook": {
+        "source": "rules",
+        "outlook": "neutral",
+        "stocks": 30,
+        "scenarios": 90,
+        "dropped": 2,
+        "fallback_reason": "PlannerTimeout: no reply in 60 s",
+    },
+    "ticks": 78,
+    "observations": 2340,
+    "matches": 120,
+    "orders": {
+        "intended": 9,
+        "accepted": 7,
+        "partially_filled": 1,
+        "cancelled": 1,
+        "rejected": 0,
+        "refused": 2,
+        "unknown": 0,
+        "not_sent": 0,
+        "filled": 5,
+    },
+    "refusals": {"fat_finger": 1, "below_lot": 1},
+    "fills": 6,
+    "pnl": {"KRW": {"gross": "15000", "fees": "210", "tax": "1080", "net": "13710"}},
+    "positions": [
+        {
+            "symbol": "005930",
+            "quantity": 13,
+            "average_price": "70500.5",
+            "last_price": "71000",
+            "unrealized": "-6493.5",
+            "origin": "strategy",
+        }
+    ],
+    "equity": {"KRW": {"start": "10000000", "end": "10013710"}},
+    "halts": [
+        {
+            "halt_id": "h",
+            "kind": "breaker",
+            "scope": "KRW",
+            "reason": "day P&L -3.01 % is below -3.0 %",
+            "raised_at": "2026-11-20T01:00:00+00:00",
+            "lifted_at": None,
+            "lifted_by": "",
+        }
+    ],
+    "llm": {"calls": 1, "tokens": 5555, "cost": "0.0123"},
+    "scorecard": {
+        "wins": 3,
+        "losses": 1,
+        "win_rate_pct": 75.0,
+        "average_confidence": 84.5,
+        "match_rate_pct": 41.2,
+        "best": [{"symbol": "000660", "net": "9000"}],
+        "worst": [],
+        "lessons": ["the stop was never near"],
+    },
+    "backup": {"path": "/somewhere/backups/2026-11-20.duckdb", "verified": True},
+    "decisions_digest": "0123456789abcdef0123",
+}
+SILENT: Json = {
+    **SESSION,
+    "playbook": {
+        "source": None,
+        "outlook": None,
+        "stocks": 0,
+        "scenarios": 0,
+        "dropped": 0,
+        "fallback_reason": "",
+    },
+    "ticks": 0,
+    "observations": 0,
+    "matches": 0,
+    "orders": dict.fromkeys(SESSION["orders"], 0),
+    "refusals": {},
+    "pnl": {},
+    "positions": [],
+    "equity": {},
+    "halts": [],
+    "scorecard": None,
+    "backup": None,
+}
+DEMO: Json = {
+    **SESSION,
+    "data_notes": {"bars": 1000, "gaps": 3},
+    "wall_seconds": 12.3,
+    "kept": "/somewhere/day",
+}
+STATUS: Json = {
+    "mode": "paper",
+    "store": "/somewhere/trades.db",
+    "halts": SESSION["halts"],
+    "markets": [SESSION, SILENT],
+    "nothing_yet": ["US"],
+}
+WHY: Json = {
+    "market": "US",
+    "symbol": "AAPL",
+    "session": "2026-11-20",
+    "observations": [
+        {"at": "2026-11-20T15:00:00+00:00", "values": {"price": 270.5, "rsi": 28, "atr_pct": None}}
+    ],
+    "matches": [
+        {
+            "kind": "near",
+            "at": "2026-11-20T15:00:00+00:00",
+            "scenario_id": "AAPL#1",
+            "action": "BUY",
+            "field": "rsi",
+            "op": "<",
+            "threshold": 27.0,
+            "value": 28.0,
+            "distance": 1.0,
+        },
+        {"kind": "near", "at": "2026-11-20T15:05:00+00:00", "distance": None},
+        {"kind": "first", "at": "2026-11-20T15:10:00+00:00", "distance": 0.0},
+    ],
+    "decisions": [
+        {
+            "at": "2026-11-20T15:10:00+00:00",
+            "action": "BUY",
+            "confidence": 85,
+            "rationale": "rsi 26.0 < 27",
+            "scenario_id": "AAPL#1",
+        }
+    ],
+    "orders": [
+        {
+            "intent": {
+                "created_at": "2026-11-20T15:10:00+00:00",
+                "side": "BUY",
+                "quantity": 3,
+                "limit_price": "270.55",
+                "reason": "entry",
+            },
+            "events": [{"note": "limit price off the grid"}],
+            "state": "rejected",
+        }
+    ],
+}
+NO_WHY: Json = {**WHY, "observations": [], "matches": [], "decisions": [], "orders": []}
+HALTED: Json = {"raised": SESSION["halts"], "lifted": []}
+LIFTED: Json = {"raised": [], "lifted": SESSION["halts"]}
+DOCTOR: Json = {
+    "checks": [
+        {"name": "settings", "result": "ok", "detail": "mode paper"},
+        {"name": "disk", "result": "warning", "detail": "1.0 GB free"},
+        {"name": "broker", "result": "failed", "detail": "start it: ouroboros twin serve " * 4},
+    ]
+}
+FLOW: Json = {"flow": "tick", "market": "KR", "state": "Completed", "message": "30 priced"}
+TWIN: Json = {
+    "url": "http://127.0.0.1:40001",
+    "market": "KR",
+    "session": "2026-09-10",
+    "symbols": 200,
+    "now": "2026-09-09T23:15:00+00:00",
+    "account_no": "50000000-01",
+    "capital": "50000000",
+}
+
+CASES: list[tuple[str, Callable[[Json], None], Json, list[str]]] = [
+    ("demo", screens.demo_summary, DEMO, ["KR 2026-11-20", "+13,710 net", "ouroboros why 005930"]),
+    ("demo, nothing kept", screens.demo_summary, {**DEMO, "kept": None}, ["nothing was kept"]),
+    (
+        "demo, a day without a trade",
+        screens.demo_summary,
+        {**DEMO, **SILENT, "data_notes": {}},
+        ["playbook by  none", "why SYMBOL"],
+    ),
+    (
+        "demo, everything was sold",
+        screens.demo_summary,
+        {**DEMO, "positions": []},
+        ["ouroboros why 000660"],
+    ),
+    ("status", screens.status, STATUS, ["halted (KRW)", "US: nothing yet", "005930"]),
+    (
+        "status, nothing at all",
+        screens.status,
+        {**STATUS, "halts": [], "markets": [], "nothing_yet": []},
+        ["mode paper"],
+    ),
+    ("why", screens.why, WHY, ["nearest miss 10:00", "AAPL#1", "off the grid", "rsi 28.00"]),
+    ("why, nothing matched", screens.why, NO_WHY, ["observed 0 times", "no decision"]),
+    ("halt", screens.halts, HALTED, ["halted KRW", "ouroboros resume KRW"]),
+    ("resume", screens.halts, LIFTED, ["lifted KRW"]),
+    ("resume, nothing", screens.halts, {"raised": [], "lifted": []}, ["nothing to lift"]),
+    ("doctor", screens.doctor, DOCTOR, ["ok       settings", "failed   broker"]),
+    ("doctor, no checks", screens.doctor, {"checks": []}, []),
+    ("flow", screens.flow_state, FLOW, ["tick KR: Completed - 30 priced"]),
+    ("flow of no market", screens.flow_state, {**FLOW, "market": None}, ["tick: Completed"]),
+    ("twin", screens.twin, TWIN, ["http://127.0.0.1:40001", "50000000-01"]),
+]
+ANSWERS = [pytest.param(show, answer, wanted, id=name) for name, show, answer, wanted in CASES]
+
+
+def drawn(show: Callable[[Json], None], answer: Json, capsys: pytest.CaptureFixture[str]) -> str:
+    before = copy.deepcopy(answer)
+    show(answer)
+    assert answer == before, "a screen does not change what it shows"
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("show", "answer", "wanted"), ANSWERS)
+def test_a_screen_shows_what_matters(
+    show: Callable[[Json], None],
+    answer: Json,
+    wanted: list[str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = drawn(show, answer, capsys)
+
+    for text in wanted:
+        assert text in out
+
+
+@pytest.mark.parametrize(("show", "answer", "wanted"), ANSWERS)
+def test_text_that_looks_like_markup_is_shown_and_not_obeyed(
+    show: Callable[[Json], None],
+    answer: Json,
+    wanted: list[str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    odd = "[/red] [bold]x[/bold] [z 한글"
+    answer = copy.deepcopy(answer)
+    planted = _plant(answer, odd)
+
+    out = drawn(show, answer, capsys)
+
+    assert not planted or odd in " ".join(out.split())
+
+
+def _plant(value: Any, text: str) -> bool:
+    """Replace every free text in an answer; whether there was one."""
+    free = ("reason", "rationale", "note", "message", "detail")
+    found = False
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if key in free and isinstance(item, str):
+                value[key], found = text, True
+            else:
+                found |= _plant(item, text)
+    elif isinstance(value, list):
+        found = sum(_plant(item, text) for item in value) > 0
+    return found
+
+
+def test_numbers_that_are_not_there_are_said_to_be_missing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    row = {**SESSION["positions"][0], "last_price": None, "unrealized": None}
+    card = {
+        **SESSION["scorecard"],
+        "win_rate_pct": None,
+        "average_confidence": None,
+        "match_rate_pct": None,
+    }
+    market = {**SESSION, "positions": [row], "scorecard": card}
+
+    out = drawn(screens.status, {**STATUS, "markets": [market]}, capsys)
+
+    assert "no data" in out
+    assert "no closed trades" in out
+
+
+def test_a_backup_that_was_not_verified_is_said_to_be_so(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    backup = {"path": "b.duckdb", "verified": False}
+
+    out = drawn(screens.status, {**STATUS, "markets": [{**SESSION, "backup": backup}]}, capsys)
+
+    assert "NOT verified" in out
+
+
+def test_a_command_to_copy_is_never_broken_over_two_lines(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    halt = {**SESSION["halts"][0], "reason": "a long reason " * 12}
+
+    status = drawn(screens.status, {**STATUS, "halts": [halt]}, capsys)
+    raised = drawn(screens.halts, {"raised": [halt], "lifted": []}, capsys)
+
+    assert "ouroboros resume KRW\n" in status
+    assert "ouroboros resume KRW\n" in raised

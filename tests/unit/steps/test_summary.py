@@ -1,0 +1,121 @@
+"""A session in one object."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from decimal import Decimal
+
+import pytest
+
+from tests.record_factories import make_llm_call, make_playbook
+from tests.trading_fakes import KR, MakeFloor, busy, still, when
+from tests.unit.twin.handmade_tape import SESSION, minute
+from trading_core.adapters.duck.store import DuckStore
+from trading_core.model.order import Side
+from trading_core.steps import operate
+from trading_core.steps.summary import count_orders, digest, plain, summarize
+
+CHEAP = [when("price <= 10000")]
+
+
+@pytest.fixture
+def floor(tmp_path):
+    return MakeFloor(tmp_path)
+
+
+async def test_an_empty_store_gives_an_empty_summary():
+    answer = summarize(DuckStore(":memory:"), group=KR, session=SESSION, account=None)
+    assert json.loads(json.dumps(answer)) == answer
+    assert (answer["ticks"], answer["fills"], answer["pnl"], answer["positions"]) == (0, 0, {}, [])
+    assert answer["playbook"]["source"] is None
+    assert answer["scorecard"] is None
+    assert answer["backup"] is None
+
+
+async def test_a_session_is_told_in_plain_values_that_add_up(floor):
+    rows = busy(*[10_000] * 4, *[10_100] * 9)
+    plan = {"A": CHEAP, "B": CHEAP, "C": [when("price <= 10000", allocation=0.001)]}
+    desk = floor({"A": rows, "B": still(10_000, 20), "C": rows}, plan)
+    desk.broker.script = ["", "reject"]
+    for n in (2, 3, 6):
+        await desk.tick(minute(n))
+    operate.halt(desk.store, scope="KR", reason="enough", at=minute(6))
+    account = await desk.broker.account(KR)
+    answer = summarize(desk.store, group=KR, session=SESSION, account=account)
+    assert json.loads(json.dumps(answer)) == answer
+    assert answer["ticks"] == 3
+    assert answer["observations"] == 9
+    orders = answer["orders"]
+    assert orders["intended"] == len(desk.orders())
+    assert (orders["accepted"], orders["filled"], orders["rejected"]) == (2, 2, 1)
+    assert orders["refused"] == sum(answer["refusals"].values())
+    pnl = {name: Decimal(text) for name, text in answer["pnl"]["KRW"].items()}
+    assert pnl["net"] == pnl["gross"] - pnl["fees"] - pnl["tax"]
+    assert pnl["net"] == account.equity - Decimal(100_000_000)
+    equity = answer["equity"]["KRW"]
+    assert Decimal(equity["end"]) - Decimal(equity["start"]) == pnl["net"]
+    by_symbol = {row["symbol"]: row for row in answer["positions"]}
+    held = by_symbol["A"]
+    assert held["origin"] == "strategy"
+    assert (held["quantity"], held["last_price"]) == (99, "10100")
+    assert Decimal(held["unrealized"]) == 99 * (10_100 - 10_010)
+    assert answer["halts"] == [{"kind": "operator", "scope": "KR", "reason": "enough"}]
+
+
+async def test_without_the_broker_what_is_open_has_no_value(floor):
+    desk = floor({"A": busy(*[10_000] * 5)}, {"A": CHEAP})
+    for n in (2, 3):
+        await desk.tick(minute(n))
+    (row,) = summarize(desk.store, group=KR, session=SESSION, account=None)["positions"]
+    assert (row["last_price"], row["unrealized"], row["quantity"]) == (None, None, 99)
+
+
+def test_calls_of_the_model_are_summed_with_their_cost():
+    store = DuckStore(":memory:")
+    with store.write() as tx:
+        tx.append([make_llm_call(call_id=name, session=make_playbook().session) for name in "ab"])
+        tx.append([make_playbook()])
+    one = make_llm_call()
+    answer = summarize(store, group=KR, session=one.session, account=None)
+    assert answer["llm"] == {
+        "calls": 2,
+        "tokens": 2 * (one.input_tokens + one.output_tokens),
+        "cost": f"{(2 * one.cost_usd).normalize():f}",
+    }
+    assert answer["playbook"]["dropped"] == 1
+
+
+async def test_an_unsettled_order_counts_as_unknown_and_one_cancelled_as_cancelled(floor):
+    desk = floor({"A": still(10_000, 60), "B": still(10_000, 60)}, {"A": CHEAP})
+    await desk.tick(minute(2))
+    await desk.tick(minute(17))
+    await desk.tick(minute(18))
+    assert count_orders(desk.orders())["cancelled"] == 1
+    desk.by_hand(Side.BUY, 1, 9_000)
+    desk.broker.script = ["lost request"]
+    desk.book = desk.book.model_copy(
+        update={"stocks": (desk.book.stocks[0].model_copy(update={"symbol": "B"}),)}
+    )
+    await desk.tick(minute(19))
+    assert count_orders(desk.orders())["unknown"] == 1
+
+
+async def test_the_digest_depends_on_what_was_decided_and_traded(floor, tmp_path):
+    async def run(seed):
+        desk = MakeFloor(tmp_path / str(seed))({"A": busy(*[10_000] * 9)}, {"A": CHEAP})
+        for n in (2, 3, 4):
+            await desk.tick(minute(n + (seed == 2)))
+        with desk.store.read() as reader:
+            return digest(reader, KR, SESSION)
+
+    first, again, later = await run(0), await run(1), await run(2)
+    assert first == again
+    assert first != later
+
+
+def test_plain_values_keep_money_as_text():
+    value = {"a": Decimal("1E+3"), 1: (date(2025, 9, 3), [Decimal("0.10"), None, 1.5])}
+    assert plain(value) == {"a": "1000", "1": ["2025-09-03", ["0.1", None, 1.5]]}
+    assert plain(Decimal(0)) == "0"
+    assert type(plain(Side.BUY)) is str
