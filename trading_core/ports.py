@@ -176,6 +176,10 @@ class StoreReader(Protocol):
         """Orders whose state is not final, of any session."""
         ...
 
+    def live_orders(self, market: str, session: date) -> Sequence[OrderRecord]:
+        """All orders of a session, and those of any other that are not final."""
+        ...
+
     def fills(self, market: str | None = None, session: date | None = None) -> Sequence[Fill]:
         """Fills in the order they were observed."""
         ...

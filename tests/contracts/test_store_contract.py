@@ -350,6 +350,11 @@ class TestOrderLife:
         assert found == {"bare", *(state for state in S if not state.is_final)}
         assert ask(store, lambda db: db.unsettled_orders("US")) == []
 
+        live = ask(store, lambda db: db.live_orders("KR", SESSION))
+        assert {order.intent.intent_id for order in live} == {"bare", *S}
+        later = ask(store, lambda db: db.live_orders("KR", NEXT_DAY))
+        assert {order.intent.intent_id for order in later} == found
+
 
 class TestQueries:
     def test_an_empty_store_gives_empty_answers(self, store: Store) -> None:

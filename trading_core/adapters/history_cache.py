@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 
 class HistoryCache:
-    """One JSON file per market group and session under ``directory``; only the newest is kept."""
+    """One JSON file per market group and session under ``directory``; older ones are removed."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -66,7 +66,7 @@ class HistoryCache:
             draft.write_text(json.dumps(rows))
             draft.replace(path)
             for old in self._directory.glob(f"bars-{group}-*.json"):
-                if old != path:
+                if old.name < path.name:
                     old.unlink(missing_ok=True)
         except OSError as error:
             logger.warning("cannot keep daily bars in %s: %s", path, error)

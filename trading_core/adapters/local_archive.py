@@ -36,12 +36,11 @@ class LocalArchive:
         try:
             self._directory.mkdir(parents=True, exist_ok=True)
             rows = store.snapshot(target)
-            found = self._count_rows(target)
-            if found != rows:
+            try:
+                digest = self._verify(target, rows)
+            except BaseException:
                 target.unlink(missing_ok=True)
-                raise StoreError(f"backup {target} holds {found} rows, the store had {rows}")
-            digest = _sha256(target)
-            target.with_suffix(".sha256").write_text(f"{digest}  {target.name}\n")
+                raise
             size = target.stat().st_size
         except OSError as error:
             raise StoreError(f"cannot write a backup to {self._directory}: {error}") from error
@@ -54,6 +53,15 @@ class LocalArchive:
             rows=rows,
             verified=True,
         )
+
+    def _verify(self, target: Path, rows: int) -> str:
+        """Open the copy, count its rows and write its checksum beside it."""
+        found = self._count_rows(target)
+        if found != rows:
+            raise StoreError(f"backup {target} holds {found} rows, the store had {rows}")
+        digest = _sha256(target)
+        target.with_suffix(".sha256").write_text(f"{digest}  {target.name}\n")
+        return digest
 
 
 def _sha256(path: Path) -> str:

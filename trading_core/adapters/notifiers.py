@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from trading_core.model.journal import Notification
 from trading_core.ports import Notifier
 
 logger = logging.getLogger(__name__)
+
+_LONGEST = 4096
+"""Characters of one message of the Bot API; a longer one is refused."""
+
+_CLIENT_LOGGERS = ("httpx", "telegram.Bot")
 
 _LEVELS = {"critical": logging.CRITICAL, "warning": logging.WARNING}
 
@@ -33,6 +39,17 @@ class Notifiers:
         return all(answers)
 
 
+@dataclass(frozen=True, slots=True)
+class _HideToken:
+    """A log filter: the token is a part of every request's address, and clients log addresses."""
+
+    token: str = field(repr=False)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = record.getMessage().replace(self.token, "***"), ()
+        return True
+
+
 class TelegramNotifier:
     """One chat of a Telegram bot, through python-telegram-bot.
 
@@ -46,23 +63,25 @@ class TelegramNotifier:
         self._token = token
         self._chat_id = chat_id
         self._base_url = base_url
+        for name in _CLIENT_LOGGERS if token else ():
+            logging.getLogger(name).addFilter(_HideToken(token))
 
     async def send(self, notification: Notification) -> bool:
         # Imported here because a tick that has nothing to say should not pay for it.
         from telegram import Bot
-        from telegram.error import TelegramError
 
         try:
             bot = Bot(self._token, base_url=self._base_url) if self._base_url else Bot(self._token)
             async with bot:
                 await bot.send_message(
                     self._chat_id,
-                    notification.text,
+                    notification.text[:_LONGEST],
                     disable_notification=notification.level == "info",
                     read_timeout=5,
                     connect_timeout=5,
                 )
-        except (TelegramError, OSError) as error:
+        except Exception as error:
+            # The library raises more than its own errors, KeyError for a reply it cannot read.
             logger.warning("telegram: not delivered (%s)", type(error).__name__)
             return False
         return True

@@ -40,7 +40,10 @@ class TwinClock:
         """
         state = await self._ask("GET", "/twin/state")
         self._set(state)
-        self._speed = float(state["speed"]) if state["clock"] == "running" else 0.0
+        try:
+            self._speed = float(state["speed"]) if state["clock"] == "running" else 0.0
+        except (KeyError, TypeError, ValueError):
+            raise self._no_twin("another answer than a twin's") from None
 
     def now(self) -> datetime:
         passed = (time.monotonic() - self._read_at) * self._speed
@@ -54,8 +57,16 @@ class TwinClock:
             self._set(await self._ask("POST", "/twin/clock", {"advance_to": at.isoformat()}))
 
     def _set(self, state: dict[str, str]) -> None:
-        self._at = datetime.fromisoformat(state["now"])
+        try:
+            self._at = datetime.fromisoformat(state["now"])
+        except (KeyError, TypeError, ValueError):
+            raise self._no_twin("another answer than a twin's") from None
         self._read_at = time.monotonic()
+
+    def _no_twin(self, why: str) -> BrokerUnavailable:
+        return BrokerUnavailable(
+            f"no twin answers at {self._base_url} ({why}); start one with: ouroboros twin serve"
+        )
 
     async def _ask(
         self, method: str, path: str, body: dict[str, str] | None = None
@@ -71,10 +82,8 @@ class TwinClock:
                 reply = await client.request(method, path, json=body, timeout=60)
             answer: dict[str, str] = reply.json()
         except (httpx.HTTPError, ValueError) as error:
-            raise BrokerUnavailable(
-                f"no twin answers at {self._base_url} ({type(error).__name__}); "
-                "start one with: ouroboros twin serve"
-            ) from None
+            raise self._no_twin(type(error).__name__) from None
         if reply.status_code != httpx.codes.OK:
-            raise BrokerUnavailable(f"the twin's clock: {answer.get('error', reply.status_code)}")
+            said = answer.get("error") if isinstance(answer, dict) else None
+            raise BrokerUnavailable(f"the twin's clock: {said or reply.status_code}")
         return answer

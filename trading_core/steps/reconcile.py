@@ -32,7 +32,7 @@ from trading_core.model.portfolio import (
 from trading_core.ports import Broker, Store, StoreReader, StoreWriter
 from trading_core.rules import exits, risk
 from trading_core.rules.order_life import Settlement, settle
-from trading_core.rules.positions import fold_positions
+from trading_core.rules.positions import PositionBook, fold_positions
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,21 +129,56 @@ async def reconcile(
     """
     book = list(await broker.orders(group, session))
     account = await broker.account(group)
+    days = [session]
     with store.write() as tx:
-        first = _settle_orders(tx, group, session, book, at, session_over=session_over)
-        others = sorted({r.intent.session for r in tx.unsettled_orders(group)} - {session})
-        doubtful = _mismatches(tx, group, account)
-        if not others and not doubtful:
-            return _close(tx, group, session, account, at, book, first)
+        known = _Known.read(tx, group, session)
+        known, first = _settle_orders(tx, known, days, book, at, session_over=session_over)
+        others = {r.intent.session for r in known.unsettled} - {session}
+        if not others and not _mismatches(known, account):
+            return _close(tx, known, account, at, book, first)
     # Rare: orders left over from other sessions, or shares no order explains. A fill may also have
     # fallen between the two questions above, so only what a second look confirms is adopted.
-    for day in others:
+    days += sorted(others)
+    for day in [*days[1:], session]:
         book += await broker.orders(group, day)
-    book += await broker.orders(group, session)
     with store.write() as tx:
-        second = _settle_orders(tx, group, session, book, at, session_over=session_over)
-        lots = [] if second.fills else _adopt(tx, group, session, account, at)
-        return _close(tx, group, session, account, at, book, first.plus(second), lots)
+        known = _Known.read(tx, group, session)
+        known, second = _settle_orders(tx, known, days, book, at, session_over=session_over)
+        lots = [] if second.fills else _adopt(tx, known, account, at)
+        if lots:
+            known = _Known.read(tx, group, session)
+        return _close(tx, known, account, at, book, first.plus(second), lots)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the store knows, read once and again only after it was changed.
+
+    ``orders`` are those of the session and every unsettled one, by intent.
+    """
+
+    group: MarketGroup
+    session: date
+    orders: Mapping[str, OrderRecord]
+    shares: PositionBook
+
+    @classmethod
+    def read(cls, tx: StoreReader, group: MarketGroup, session: date) -> _Known:
+        orders = tx.live_orders(group, session)
+        shares = fold_positions(tx.fills(group), tx.adopted_lots(group))
+        return cls(group, session, {r.intent.intent_id: r for r in orders}, shares)
+
+    @property
+    def unsettled(self) -> list[OrderRecord]:
+        """Orders that are not final, in order of creation."""
+        left = [record for record in self.orders.values() if not record.state.is_final]
+        return sorted(left, key=lambda record: record.intent.created_at)
+
+    def positions(self) -> dict[str, Position]:
+        """Open positions; where a symbol has shares of both origins, the strategy's."""
+        found = self.shares.open_positions
+        ours_last = sorted(found, key=lambda p: p.origin is PositionOrigin.STRATEGY)
+        return {position.instrument.symbol: position for position in ours_last}
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,34 +192,48 @@ class _Repairs:
 
 def _settle_orders(
     tx: StoreWriter,
-    group: MarketGroup,
-    session: date,
+    known: _Known,
+    days: Sequence[date],
     book: Sequence[BrokerOrder],
     at: datetime,
     *,
     session_over: bool,
-) -> _Repairs:
-    """Settle what the book can settle; a later row of the same number replaces an earlier one."""
+) -> tuple[_Known, _Repairs]:
+    """Settle what the book can settle; a later row of the same number replaces an earlier one.
+
+    ``days`` are the sessions the book was asked for. One without any row was asked for all the
+    same: what was lost in it is not there.
+    """
     newest = list({(row.session, row.order_no): row for row in book}.values())
-    asked = {row.session for row in newest} | {session}
-    claimed = {day: {r.order_no for r in tx.orders(group, day) if r.order_no} for day in asked}
+    claimed = {day: _claimed(tx, known, day) for day in days}
     fills: list[Fill] = []
     halts: list[Halt] = []
-    for record in tx.unsettled_orders(group):
+    events = 0
+    for record in known.unsettled:
         day = record.intent.session
-        if day not in asked:
+        if day not in days:
             continue
         rows = [row for row in newest if row.session == day]
-        over = session_over or day < session
+        over = session_over or day < known.session
         outcome = settle(record, rows, claimed=claimed[day], at=at, session_over=over)
         claimed[day] |= {item.order_no for item in outcome.events if item.order_no}
         if outcome.ambiguous and not _stands(tx, record):
             halts.append(_ambiguous_halt(record, outcome, at))
         if outcome.fill is not None:
             fills.append(outcome.fill)
+        events += len(outcome.events)
         tx.append([*outcome.events, *([outcome.fill] if outcome.fill else [])])
-    tx.append(halts)
-    return _Repairs(tuple(fills), tuple(halts))
+    if halts:
+        tx.append(halts)
+    if events:
+        known = _Known.read(tx, known.group, known.session)
+    return known, _Repairs(tuple(fills), tuple(halts))
+
+
+def _claimed(tx: StoreReader, known: _Known, day: date) -> set[str]:
+    """Numbers of a session's book that belong to orders of ours; they begin anew every session."""
+    records = tx.orders(known.group, day) if day != known.session else known.orders.values()
+    return {r.order_no for r in records if r.order_no and r.intent.session == day}
 
 
 def _stands(tx: StoreReader, record: OrderRecord) -> bool:
@@ -207,12 +256,12 @@ def _ambiguous_halt(record: OrderRecord, outcome: Settlement, at: datetime) -> H
     )
 
 
-def _mismatches(tx: StoreReader, group: MarketGroup, account: Account) -> dict[Instrument, int]:
+def _mismatches(known: _Known, account: Account) -> dict[Instrument, int]:
     """Shares at the broker less shares we account for, where they differ.
 
     Symbols with an order that may still fill are left out: their fills are still arriving.
     """
-    positions = fold_positions(tx.fills(group), tx.adopted_lots(group)).open_positions
+    positions = known.shares.open_positions
     instruments = {p.instrument.symbol: p.instrument for p in positions}
     instruments |= {h.instrument.symbol: h.instrument for h in account.holdings}
     difference: Counter[str] = Counter()
@@ -221,9 +270,7 @@ def _mismatches(tx: StoreReader, group: MarketGroup, account: Account) -> dict[I
     for position in positions:
         difference[position.instrument.symbol] -= position.quantity
     busy = {
-        record.intent.instrument.symbol
-        for record in tx.unsettled_orders(group)
-        if record.state.is_working
+        record.intent.instrument.symbol for record in known.unsettled if record.state.is_working
     }
     return {
         instruments[symbol]: quantity
@@ -232,17 +279,15 @@ def _mismatches(tx: StoreReader, group: MarketGroup, account: Account) -> dict[I
     }
 
 
-def _adopt(
-    tx: StoreWriter, group: MarketGroup, session: date, account: Account, at: datetime
-) -> list[AdoptedLot]:
+def _adopt(tx: StoreWriter, known: _Known, account: Account, at: datetime) -> list[AdoptedLot]:
     lots = []
-    for instrument, quantity in _mismatches(tx, group, account).items():
+    for instrument, quantity in _mismatches(known, account).items():
         holding = account.holding(instrument.symbol)
         lots.append(
             AdoptedLot(
-                lot_id=f"{group}-{instrument.symbol}-{at:%Y%m%dT%H%M%SZ}",
+                lot_id=f"{known.group}-{instrument.symbol}-{at:%Y%m%dT%H%M%SZ}",
                 instrument=instrument,
-                session=session,
+                session=known.session,
                 quantity=quantity,
                 price=holding.average_price if holding else Decimal(0),
                 currency=account.currency,
@@ -256,8 +301,7 @@ def _adopt(
 
 def _close(
     tx: StoreWriter,
-    group: MarketGroup,
-    session: date,
+    known: _Known,
     account: Account,
     at: datetime,
     book: Sequence[BrokerOrder],
@@ -265,6 +309,7 @@ def _close(
     adopted: Iterable[AdoptedLot] = (),
 ) -> Books:
     """Write where the account stands and read everything the tick decides on."""
+    group, session = known.group, known.session
     # A holding without a price would look like a loss of all it is worth.
     priced = all(holding.last_price > 0 for holding in account.holdings)
     if priced:
@@ -282,17 +327,15 @@ def _close(
             ]
         )
     curve = tx.equity_curve(group, session) if priced else ()
-    orders = {r.intent.intent_id: r for r in tx.orders(group, session)}
-    orders |= {r.intent.intent_id: r for r in tx.unsettled_orders(group)}
     books = Books(
         group=group,
         session=session,
         at=at,
         account=account,
         session_open_equity=curve[0].equity if curve else None,
-        positions=_by_symbol(tx, group),
+        positions=known.positions(),
         protections=tx.protections(group),
-        orders=tuple(orders.values()),
+        orders=tuple(known.orders.values()),
         halts=risk.halts_for(tx.open_halts(), group=group, currency=account.currency),
         book=tuple({(r.session, r.order_no): r for r in book}.values()),
         last_decisions={
@@ -304,15 +347,9 @@ def _close(
         adopted=tuple(adopted),
     )
     guards = _guard_new_positions(tx, books, at)
-    tx.append(ProtectionRow(group.value, session, guard) for guard in guards)
+    if guards:
+        tx.append(ProtectionRow(group.value, session, guard) for guard in guards)
     return replace(books, protections={**books.protections, **{g.symbol: g for g in guards}})
-
-
-def _by_symbol(tx: StoreReader, group: MarketGroup) -> dict[str, Position]:
-    """Open positions; where a symbol has shares of both origins, the strategy's."""
-    book = fold_positions(tx.fills(group), tx.adopted_lots(group))
-    ours_last = sorted(book.open_positions, key=lambda p: p.origin is PositionOrigin.STRATEGY)
-    return {position.instrument.symbol: position for position in ours_last}
 
 
 def _guard_new_positions(tx: StoreReader, books: Books, at: datetime) -> list[Protection]:

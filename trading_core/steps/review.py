@@ -6,7 +6,6 @@ from datetime import datetime
 
 from trading_core.model.journal import Scorecard
 from trading_core.model.market import MarketGroup
-from trading_core.model.portfolio import PositionOrigin
 from trading_core.ports import Broker, Store
 from trading_core.rules.calendar import Session
 from trading_core.rules.context import roll_up, session_entries
@@ -38,9 +37,7 @@ def score_day(store: Store, *, group: MarketGroup, session: Session, at: datetim
     day = session.date
     with store.write() as tx:
         book = fold_positions(tx.fills(group), tx.adopted_lots(group))
-        # What somebody else bought says nothing about how well we trade.
-        ours = [t for t in book.closed if t.origin is PositionOrigin.STRATEGY]
-        closed = [trade for trade in ours if trade.session == day]
+        closed = [trade for trade in book.closed if trade.session == day]
         orders, curve = tx.orders(group, day), tx.equity_curve(group, day)
         counts = tx.counts(group, day)
         playbook = tx.playbook(group, day)

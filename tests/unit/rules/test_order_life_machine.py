@@ -38,43 +38,41 @@ class OrderLife(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.at = AT
+        self.at = self.shown_from = AT
         self.truth: BrokerOrder | None = None
         self.shown: BrokerOrder | None = None
         self.looked_at: BrokerOrder | None = None
-        self.posts = 0
         self.fills: list[Fill] = []
         self.over = False
 
-    @initialize(side=st.sampled_from(Side))
-    def wish(self, side: Side) -> None:
+    @initialize(
+        side=st.sampled_from(Side),
+        sending=st.sampled_from(["is answered", "is answered", "loses its answer", "crashes"]),
+        outcome=st.sampled_from(["arrives", "arrives", "arrives", "gets lost"]),
+        lag=st.integers(0, 59),
+    )
+    def send(self, side: Side, sending: str, outcome: str, lag: int) -> None:
+        """One POST. The book shows what arrived after ``lag`` seconds, within the grace time."""
         intent = make_intent(side=side, quantity=10)
         first = make_event(intent_id=intent.intent_id)
         self.record = OrderRecord(intent, S.INTENDED, (first,))
         # Orders of the same shape that are not ours: one was there before, one is another's.
         self.others = [make_row(intent, order_no=number) for number in (BEFORE, ANOTHERS)]
+        self._append(S.SENDING, note=known_numbers_note([BEFORE]))
+        if outcome == "arrives":
+            self.truth = self.shown = make_row(intent, order_no=OURS)
+            self.shown_from = AT + timedelta(seconds=lag)
+        if sending == "loses its answer":
+            self._append(S.UNKNOWN)
+        elif sending == "is answered" and self.truth:
+            self._append(S.ACCEPTED, order_no=OURS)
+        elif sending == "is answered":
+            self._append(S.REJECTED, code="40310000")
 
     # --- what our side does -----------------------------------------------------------------
 
     def _append(self, state: OrderState, **fields: str) -> None:
         self.record = with_events(self.record, event(self.record, state, self.at, **fields))
-
-    @precondition(lambda self: self.record.state is S.INTENDED and not self.over)
-    @rule(
-        arrives=st.booleans(),
-        answer=st.sampled_from(["comes", "is lost", "meets a crash"]),
-    )
-    def send(self, arrives: bool, answer: str) -> None:
-        self._append(S.SENDING, note=known_numbers_note([BEFORE]))
-        self.posts += 1
-        if arrives:
-            self.truth = self.shown = make_row(self.record.intent, order_no=OURS)
-        if answer == "is lost":
-            self._append(S.UNKNOWN)
-        elif answer == "comes" and arrives:
-            self._append(S.ACCEPTED, order_no=OURS)
-        elif answer == "comes":
-            self._append(S.REJECTED, code="40310000")
 
     @precondition(lambda self: self.record.state in (S.ACCEPTED, S.PARTIALLY_FILLED))
     @rule(arrives=st.booleans(), refused=st.booleans())
@@ -88,9 +86,9 @@ class OrderLife(RuleBasedStateMachine):
     @precondition(lambda self: not self.record.state.is_final)
     @rule()
     def look(self) -> None:
-        self._settle(self.truth)
+        self._settle(self.truth if self.at >= self.shown_from else None)
 
-    @precondition(lambda self: self.record.order_no and not self.record.state.is_final)
+    @precondition(lambda self: len(self.record.events) > 3 and not self.record.state.is_final)
     @rule()
     def look_at_a_book_that_lags(self) -> None:
         self._settle(self.shown)
@@ -141,15 +139,16 @@ class OrderLife(RuleBasedStateMachine):
     def time_passes(self, seconds: int) -> None:
         self.at += timedelta(seconds=seconds)
 
-    @rule()
-    def the_session_ends(self) -> None:
-        self.over = True
+    @precondition(lambda self: self.at >= self.shown_from and not self.over)
+    @rule(now=st.sampled_from([False, False, False, True]))
+    def the_session_ends(self, now: bool) -> None:
+        self.over = now
 
     # --- what must always hold --------------------------------------------------------------
 
     @invariant()
-    def it_was_posted_at_most_once(self) -> None:
-        assert self.posts == [item.state for item in self.record.events].count(S.SENDING) <= 1
+    def it_was_sent_once(self) -> None:
+        assert [item.state for item in self.record.events].count(S.SENDING) == 1
 
     @invariant()
     def no_share_is_counted_that_was_not_traded(self) -> None:
@@ -171,6 +170,7 @@ class OrderLife(RuleBasedStateMachine):
         if not hasattr(self, "record"):
             return
         self.over = True
+        self.at += GRACE
         for _ in range(3):
             if not self.record.state.is_final:
                 self._settle(self.truth)

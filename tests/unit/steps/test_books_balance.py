@@ -10,7 +10,7 @@ from decimal import Decimal
 
 import pytest
 
-from tests.trading_fakes import POLICY, Died, Floor, ScriptedBroker, playbook, rule, when
+from tests.trading_fakes import KR, POLICY, Died, Floor, ScriptedBroker, playbook, rule, when
 from trading_core.adapters.duck.store import DuckStore
 from trading_core.model.market import MarketGroup
 from trading_core.model.order import OrderState, Side
@@ -24,7 +24,7 @@ from trading_core.twin.synthetic import synthetic_tape
 from trading_core.twin.venue import AccountSpec
 
 SESSION = date(2026, 11, 20)
-CASH = {MarketGroup.KR: Decimal(300_000_000), MarketGroup.US: Decimal(300_000)}
+CASH = {KR: Decimal(300_000_000), MarketGroup.US: Decimal(300_000)}
 MISHAPS = ["lost reply", "lost request", "reject", "rate limit", "down", "die", "die before"]
 
 
@@ -57,9 +57,9 @@ def scenarios(dice: random.Random, price: float):
 
 
 async def play(group: MarketGroup, seed: int, home, *, by_hand: bool = False) -> Run:
-    """A session of ticks every quarter of an hour, with a mishap in a third of the orders."""
+    """A session of ticks every half an hour, with a mishap in a third of the orders."""
     dice = random.Random(seed)
-    tape = synthetic_tape(group, SESSION, symbols=8, seed=seed)
+    tape = synthetic_tape(group, SESSION, symbols=6, seed=seed)
     venue = SimulatedExchange(tape, [AccountSpec("1", {currency_of(group): CASH[group]})])
     prices = {
         i.symbol: float(p) for i, p in zip(tape.instruments, tape.previous_close, strict=True)
@@ -68,7 +68,7 @@ async def play(group: MarketGroup, seed: int, home, *, by_hand: bool = False) ->
     rules = [rule("day_pnl_pct < -1.5", "REDUCE_ALL")] if dice.random() < 0.5 else []
     book = playbook(plan, *rules, session=SESSION, group=group)
     desk = Floor(venue, ScriptedBroker(venue), DuckStore(":memory:"), home, book, policy=POLICY)
-    for at in tick_times(desk.session, timedelta(minutes=15)):
+    for at in tick_times(desk.session, timedelta(minutes=30)):
         desk.broker.script = [
             dice.choice(MISHAPS) if dice.random() < 0.35 else "" for _ in range(9)
         ]
@@ -89,12 +89,20 @@ async def play(group: MarketGroup, seed: int, home, *, by_hand: bool = False) ->
     return Run(desk, group, by_hand)
 
 
-CASES = [(MarketGroup.KR, 1), (MarketGroup.KR, 2), (MarketGroup.KR, 3), (MarketGroup.US, 4)]
+CASES = [(KR, 1), (KR, 3), (MarketGroup.US, 7)]
+_played: dict[tuple[MarketGroup, int], Run] = {}
+
+
+async def played(group: MarketGroup, seed: int, home) -> Run:
+    """One run of each case for all the tests that only look at it."""
+    if (group, seed) not in _played:
+        _played[group, seed] = await play(group, seed, home)
+    return _played[group, seed]
 
 
 @pytest.mark.parametrize(("group", "seed"), CASES)
 async def test_our_books_and_the_brokers_agree_to_the_last_unit(group, seed, tmp_path):
-    run = await play(group, seed, tmp_path)
+    run = await played(group, seed, tmp_path)
     desk, fills = run.desk, run.fills
     account = await desk.broker.account(group)
     assert len({fill.intent_id for fill in fills}) >= 3, "the session must have traded"
@@ -122,7 +130,7 @@ async def test_our_books_and_the_brokers_agree_to_the_last_unit(group, seed, tmp
 async def test_every_order_at_the_exchange_is_one_of_ours_and_every_one_of_ours_is_settled(
     group, seed, tmp_path
 ):
-    desk = (await play(group, seed, tmp_path)).desk
+    desk = (await played(group, seed, tmp_path)).desk
     records = desk.orders()
     assert all(record.state.is_final for record in records)
     numbers = [record.order_no for record in records if record.order_no]
@@ -141,20 +149,18 @@ async def test_every_order_at_the_exchange_is_one_of_ours_and_every_one_of_ours_
 
 
 async def test_two_identical_sessions_decide_and_trade_identically(tmp_path):
-    answers = []
-    for name in ("one", "two"):
-        desk = (await play(MarketGroup.KR, 2, tmp_path / name)).desk
-        answers.append(summarize(desk.store, group=MarketGroup.KR, session=SESSION, account=None))
+    runs = await played(KR, 3, tmp_path / "one"), await play(KR, 3, tmp_path / "two")
+    answers = [summarize(run.desk.store, group=KR, session=SESSION, account=None) for run in runs]
     assert answers[0]["decisions_digest"] == answers[1]["decisions_digest"]
     assert answers[0] == answers[1]
 
 
 async def test_a_hand_in_the_account_never_makes_the_quantities_differ(tmp_path):
-    desk = (await play(MarketGroup.KR, 3, tmp_path, by_hand=True)).desk
-    account = await desk.broker.account(MarketGroup.KR)
+    desk = (await play(KR, 2, tmp_path, by_hand=True)).desk
+    account = await desk.broker.account(KR)
     with desk.store.read() as reader:
-        lots = reader.adopted_lots(MarketGroup.KR)
-        book = fold_positions(reader.fills(MarketGroup.KR), lots)
+        lots = reader.adopted_lots(KR)
+        book = fold_positions(reader.fills(KR), lots)
     assert any(lot.quantity < 0 for lot in lots)
     held = {h.instrument.symbol: h.quantity for h in account.holdings}
     ours = {p.instrument.symbol: book.quantity(p.instrument.symbol) for p in book.open_positions}

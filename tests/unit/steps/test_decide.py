@@ -163,8 +163,9 @@ async def test_what_was_sold_in_the_session_is_not_bought_again(floor):
 
 async def test_an_entry_that_expired_unfilled_was_the_entry_of_the_session(floor):
     desk = floor({"A": still(10_000, 60)}, {"A": CHEAP})
-    for n in range(2, 40):
+    for n in (2, 3, 17, 18, 19, 40):
         await desk.tick(minute(n))
+    assert desk.order().state is OrderState.CANCELLED
     assert len(desk.broker.submitted) == 1
 
 

@@ -154,6 +154,18 @@ async def test_two_runs_that_both_want_half_of_a_position_out_sell_half_once(flo
     assert await desk.holding() == 50
 
 
+async def test_an_exit_that_went_out_and_filled_since_the_decision_is_not_sent_again(floor):
+    desk = floor({"A": busy(*[10_000] * 30)}, {"A": [when("price > 1", "REDUCE")]})
+    desk.by_hand(Side.BUY, 100, 10_010)
+    first, second = [await desk.plan(minute(3).replace(microsecond=n)) for n in range(2)]
+    await desk.act(*first)
+    await desk.books(minute(3).replace(microsecond=2))
+    assert desk.order(side=Side.SELL).state is OrderState.FILLED
+    (late,) = await desk.act(*second)
+    assert (late.state, late.code) == (OrderState.REFUSED, RefusalCode.ALREADY_WORKING)
+    assert await desk.holding() == 50
+
+
 async def test_both_runs_journaled_before_either_sent_and_one_order_leaves(rests):
     plans = [await rests.plan(minute(2).replace(microsecond=n)) for n in range(2)]
     for _, plan in plans:

@@ -259,6 +259,20 @@ async def test_todays_lost_order_is_found_while_yesterdays_of_the_same_number_is
     assert not books.unknown
 
 
+async def test_an_order_lost_on_a_day_without_any_other_is_given_up_the_day_after(rests):
+    rests.broker.script = ["lost request"]
+    await rests.tick(minute(2))
+    rests.venue.start_session(make_tape({"A": still(10_000, 60)}, session=NEXT))
+    rests.book = playbook({"A": CHEAP}, session=NEXT)
+    for n in (0, 2, 4):
+        tick = await rests.tick(rests.session.open_at + timedelta(minutes=n))
+    assert not tick.books.unknown
+    assert [r.state.value for r in rests.orders() if r.state is not OrderState.REFUSED] == [
+        "not_sent",
+        "accepted",
+    ]
+
+
 async def test_orders_left_working_expire_with_their_session(rests):
     await rests.tick(minute(2))
     rests.venue.advance_to(CLOSE)

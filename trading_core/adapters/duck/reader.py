@@ -99,6 +99,10 @@ class DuckReader:
     def unsettled_orders(self, market: str) -> Sequence[OrderRecord]:
         return self._orders(Where(market=market).also(f"state NOT IN ({_FINAL_STATES})"))
 
+    def live_orders(self, market: str, session: date) -> Sequence[OrderRecord]:
+        alive = f"(session = ? OR state NOT IN ({_FINAL_STATES}))"
+        return self._orders(Where(market=market).also(alive, session))
+
     def _orders(self, where: Where) -> list[OrderRecord]:
         wanted = f"SELECT intent_id FROM order_states {where}"
         events: dict[str, list[OrderEvent]] = {}

@@ -87,7 +87,9 @@ class KisTransport:
 
     Args:
         client: Sends orders, tokens and hash keys; closed by whoever made it, like ``reader``.
-        reader: Sends queries. It may be faster, but need not tell what left before it failed.
+        reader: Sends queries, past the client: cookies, redirects and the rest of what a client
+            does for a request cost more than a quote itself. It need not tell what had left
+            before it failed.
         endpoints: Stand in for the table's, for queries that differ from account to account.
         tokens: Set after construction (``tokens``), because issuing needs this transport.
         retry_base_seconds: Reads wait ``base * 2**attempt`` seconds between attempts.
@@ -99,7 +101,7 @@ class KisTransport:
         self,
         client: httpx.AsyncClient,
         *,
-        reader: httpx.AsyncClient,
+        reader: httpx.AsyncBaseTransport,
         personality: Personality,
         credentials: Credentials,
         limiter: RateLimiter,
@@ -117,6 +119,7 @@ class KisTransport:
         self._limiter = limiter
         self._redactor = redactor
         self._hashkey = hashkey
+        self._read_limits = {"timeout": client.timeout.as_dict()}
         self._retry_base = retry_base_seconds
         self._endpoints = endpoints or {}
         self._fixed_headers = {
@@ -262,13 +265,15 @@ class KisTransport:
         token = await self.tokens.get()
         await self._limiter.acquire(Priority.READ)
         try:
-            response = await self._reader.send(
+            response = await self._reader.handle_async_request(
                 self._read_request(
                     self._endpoints.get(query, query.value).path,
                     params,
                     self._headers(token, tr_id, tr_cont),
                 )
             )
+            await response.aread()
+            await response.aclose()
         except Exception as error:
             # The reader's transport has error classes of its own; a read that failed is a read
             # that may be repeated.
@@ -292,10 +297,8 @@ class KisTransport:
     def _read_request(
         self, path: str, params: Mapping[str, str], headers: dict[str, str]
     ) -> httpx.Request:
-        # Made here and not by the client, which takes the address apart three times to merge
-        # defaults into it: a tick reads hundreds of prices.
         url = f"{self._base_url}{path}?{urlencode(params, quote_via=quote)}"
-        return httpx.Request("GET", url, headers=headers)
+        return httpx.Request("GET", url, headers=headers, extensions=self._read_limits)
 
     def _has_more(self, answer: _Answer) -> bool:
         if answer.tr_cont in ("F", "M"):
