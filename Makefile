@@ -7,10 +7,10 @@ UV := $(VENV)/bin/uv
 RUN := $(VENV)/bin/
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lint bench calendars clean
+.PHONY: help install demo test check lint bench calendars prefect-template clean
 
 help: ## Show the commands.
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 $(VENV)/.installed: pyproject.toml uv.lock
 	@test -x $(UV) || ($(PYTHON) -m venv $(VENV) && $(RUN)pip install --quiet --disable-pip-version-check uv)
@@ -38,6 +38,9 @@ bench: install ## Benchmarks, compared in one run.
 
 calendars: install ## Rebuild the session tables that come with the program.
 	$(RUN)python -c "from trading_core.adapters.session_cache import ship; from trading_core.model.market import MarketGroup; [ship(g) for g in MarketGroup]"
+
+prefect-template: install ## Rebuild the empty Prefect database that the demo starts from.
+	$(RUN)python -c "from flows.prefect_server import make_template; make_template()"
 
 clean: ## Remove the environment and caches.
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

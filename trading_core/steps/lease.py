@@ -7,7 +7,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from trading_core.clock import Clock
 from trading_core.errors import TradingHalted
@@ -15,12 +15,16 @@ from trading_core.model.market import MarketGroup
 from trading_core.ports import Store
 from trading_core.rules.calendar import Session
 
-LEASE_TIME = timedelta(minutes=15)
+LEASE_TIME = timedelta(minutes=30)
 """How long a session keeps its market without renewing it, when it cannot be seen to have died
 because it ran on another machine."""
 
 
-@dataclass(frozen=True, slots=True)
+RENEW_AFTER = timedelta(minutes=10)
+"""A renewal is a write; most ticks can do without one."""
+
+
+@dataclass(slots=True)
 class Lease:
     """The right to trade one market until it runs out."""
 
@@ -28,15 +32,23 @@ class Lease:
     name: str
     owner: str
     clock: Clock
+    renewed_at: datetime | None = None
+
+    def keep(self) -> None:
+        """Renew it when it is time to. Raises as :meth:`renew`."""
+        if self.renewed_at is None or self.clock.now() - self.renewed_at >= RENEW_AFTER:
+            self.renew()
 
     def renew(self) -> None:
         """Keep it. Raises ``TradingHalted`` when somebody else has taken it meanwhile."""
+        now = self.clock.now()
         with self.store.write() as tx:
-            holder = tx.lease_holder(self.name, at=self.clock.now())
+            holder = tx.lease_holder(self.name, at=now)
             if holder and holder != self.owner and _has_died(holder):
                 tx.release_lease(self.name, holder)
-            if not tx.acquire_lease(self.name, self.owner, self.clock.now(), LEASE_TIME):
+            if not tx.acquire_lease(self.name, self.owner, now, LEASE_TIME):
                 raise TradingHalted(f"another session trades {self.name}; this one stops")
+        self.renewed_at = now
 
 
 @contextmanager

@@ -14,11 +14,18 @@ from trading_core.rules import risk
 from trading_core.rules.order_life import event
 
 
-def halt(store: Store, *, scope: str, reason: str, at: datetime) -> Halt:
+def halt(
+    store: Store,
+    *,
+    scope: str,
+    reason: str,
+    at: datetime,
+    kind: HaltKind = HaltKind.OPERATOR,
+) -> Halt:
     """Stop entries of one market group (``KR``), one currency (``KRW``) or everything (``ALL``)."""
     raised = Halt(
-        halt_id=f"operator-{scope}-{at:%Y%m%dT%H%M%S.%fZ}",
-        kind=HaltKind.OPERATOR,
+        halt_id=f"{kind}-{scope}-{at:%Y%m%dT%H%M%S.%fZ}",
+        kind=kind,
         scope=scope,
         reason=reason,
         raised_at=at,

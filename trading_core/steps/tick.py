@@ -6,22 +6,17 @@ What it wants is carried out by ``steps.execute``.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from decimal import Decimal
 
-from trading_core.model.journal import Decision, Halt, MatchRow, ObservationRow, ProtectionRow
+from trading_core.model.journal import Halt, MatchRow, ObservationRow, ProtectionRow
 from trading_core.model.limits import Policy
-from trading_core.model.market import Instrument, Market
 from trading_core.model.order import (
     ApprovedOrder,
     IntentReason,
-    OrderIntent,
     OrderRecord,
     OrderState,
-    OrderType,
     Refusal,
     Side,
 )
@@ -32,6 +27,7 @@ from trading_core.rules import exits, risk, scanner, sizing
 from trading_core.rules.compiled import ScenarioMatch
 from trading_core.rules.markets import lot_size
 from trading_core.rules.pricing import limit_price
+from trading_core.steps.desk import Desk, Verdict, plain
 from trading_core.steps.observe import View, observation_rows
 
 ENTRY_LIFE = timedelta(minutes=15)
@@ -41,15 +37,6 @@ CANCELLABLE = frozenset(
     {OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED, OrderState.CANCEL_REQUESTED}
 )
 """A cancel that was asked for before may never have arrived, so it is asked for again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """One decision, the intent it led to (if any) and what the risk gate said of it."""
-
-    decision: Decision
-    intent: OrderIntent | None = None
-    gate: ApprovedOrder | Refusal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +85,10 @@ def decide(view: View, policy: Policy) -> TickPlan:
     halt = risk.breaker(state, policy.risk, session=view.session.date, at=view.at)
     halts = (halt,) if halt else ()
     state = replace(state, halts=(*state.halts, *halts))
-    desk = _Desk(view, policy, state)
-    guards, near = desk.guard_holdings(reduce_all=reduce_all)
-    desk.follow_scenarios()
+    desk = Desk(view, policy, state)
+    trader = _Trader(view, policy, desk)
+    guards, near = trader.guard_holdings(reduce_all=reduce_all)
+    trader.follow_scenarios()
     return TickPlan(
         at=view.at,
         verdicts=tuple(desk.verdicts),
@@ -114,13 +102,12 @@ def decide(view: View, policy: Policy) -> TickPlan:
 
 
 @dataclass(slots=True)
-class _Desk:
-    """Collects verdicts; ``state`` moves on with every approved order of the tick."""
+class _Trader:
+    """Goes through holdings and scenarios and says at the desk what it wants of each."""
 
     view: View
     policy: Policy
-    state: risk.RiskState
-    verdicts: list[Verdict] = field(default_factory=list)
+    desk: Desk
     leaving: set[str] = field(default_factory=set)
 
     def guard_holdings(
@@ -133,7 +120,7 @@ class _Desk:
             quote = self.view.quotes.get(symbol)
             if quote is None or not quote.usable:
                 if reduce_all:
-                    self._cannot_sell(holding)
+                    self.desk.cannot_sell(holding)
                 continue
             guard, signal = books.protections.get(symbol), None
             if guard is not None:
@@ -150,7 +137,7 @@ class _Desk:
             if signal is not None:
                 self._sell(holding, quote, signal.reason, signal.detail)
             elif reduce_all:
-                self._sell(holding, quote, IntentReason.REDUCE_ALL, self.state.no_entries)
+                self._sell(holding, quote, IntentReason.REDUCE_ALL, self.desk.state.no_entries)
         return tuple(rows), tuple(near)
 
     def follow_scenarios(self) -> None:
@@ -160,7 +147,7 @@ class _Desk:
             if item.scenario.action in (Action.SELL, Action.REDUCE):
                 self._scenario_exit(item)
             elif item.scenario.action is Action.HOLD:
-                self._hold(item, item.scenario.rationale or "the scenario says hold")
+                self.desk.hold(item, item.scenario.rationale or "the scenario says hold")
         entries = [m for m in found if m.scenario.action is Action.BUY]
         for item in sorted(entries, key=lambda m: -m.scenario.confidence):
             self._enter(item)
@@ -171,10 +158,10 @@ class _Desk:
         if quote is None or not quote.usable:
             return
         if books.account.holding(item.symbol) is not None:
-            self._hold(item, "already held")
+            self.desk.hold(item, "already held")
             return
         if scenario.confidence < self.policy.risk.confidence_threshold:
-            self._hold(
+            self.desk.hold(
                 item,
                 f"confidence {scenario.confidence} is below "
                 f"{self.policy.risk.confidence_threshold}",
@@ -193,13 +180,13 @@ class _Desk:
         price = limit_price(quote, Side.BUY, IntentReason.ENTRY, self.view.session.date)
         quantity = sizing.entry_quantity(
             cash=books.account.orderable,
-            available=self.state.available,
+            available=self.desk.state.available,
             price=price,
             lot=lot_size(quote.instrument.market, Side.BUY),
             pct=pct,
             limits=self.policy.risk,
         )
-        self._want(
+        self.desk.want(
             quote,
             side=Side.BUY,
             quantity=quantity,
@@ -217,7 +204,7 @@ class _Desk:
         )
 
     def _selection_context(self, row: Mapping[str, float], score: float) -> dict[str, object]:
-        seen = _plain({name: row[name] for name in ("rsi", "volume_ratio")})
+        seen = plain({name: row[name] for name in ("rsi", "volume_ratio")})
         signal = scanner.signal(row["change_pct"], row["rsi"], self.policy.scan)
         return {**seen, "signal": signal.value, "score": round(score, 6)}
 
@@ -228,7 +215,7 @@ class _Desk:
             return
         half = item.scenario.action is Action.REDUCE
         if half and item.symbol in self.view.books.reduced_today:
-            self._hold(item, "was reduced in this session")
+            self.desk.hold(item, "was reduced in this session")
             return
         self._sell(
             holding,
@@ -256,7 +243,7 @@ class _Desk:
         if half:
             lot = lot_size(quote.instrument.market, Side.SELL)
             quantity = max(quantity // 2 // lot * lot, min(lot, quantity))
-        self._want(
+        self.desk.want(
             quote,
             side=Side.SELL,
             quantity=quantity,
@@ -266,127 +253,6 @@ class _Desk:
             rationale=rationale,
             scenario_id=scenario_id,
             extra={"average_price": str(holding.average_price)},
-        )
-
-    def _want(
-        self,
-        quote: Quote,
-        *,
-        side: Side,
-        quantity: int,
-        price: Decimal,
-        reason: IntentReason,
-        confidence: int,
-        rationale: str,
-        scenario_id: str,
-        extra: Mapping[str, object],
-    ) -> None:
-        view = self.view
-        decision = self._decision(
-            quote.instrument, side.value, confidence, rationale, scenario_id or reason.value, extra
-        )
-        intent = OrderIntent(
-            intent_id=OrderIntent.make_id(
-                view.books.group,
-                view.session.date,
-                view.at,
-                quote.instrument.symbol,
-                side,
-                decision.decision_id,
-            ),
-            decision_id=decision.decision_id,
-            instrument=quote.instrument,
-            session=view.session.date,
-            side=side,
-            quantity=quantity,
-            order_type=OrderType.LIMIT,
-            limit_price=price,
-            decided_price=quote.last,
-            currency=view.books.account.currency,
-            reason=reason,
-            created_at=view.at,
-        )
-        if any(record.intent.intent_id == intent.intent_id for record in view.books.orders):
-            # The same tick run again: this very wish was journaled before.
-            return
-        answer = risk.check(
-            intent,
-            self.state,
-            self.policy.risk,
-            confidence=confidence,
-            lot=lot_size(Market(quote.instrument.market), side),
-            at=view.at,
-        )
-        assert not isinstance(answer, Halt), "the breaker was looked at before any intent"
-        if isinstance(answer, ApprovedOrder):
-            self.state = self.state.after(answer)
-            self.verdicts.append(Verdict(decision, answer.intent, answer))
-        else:
-            self._note(Verdict(decision, intent, answer), f"{side}:{answer.code}")
-
-    def _hold(self, item: ScenarioMatch, why: str) -> None:
-        quote = self.view.quotes.get(item.symbol)
-        if quote is None:
-            return
-        decision = self._decision(
-            quote.instrument,
-            Action.HOLD.value,
-            item.scenario.confidence,
-            why,
-            item.scenario_id,
-            {"wanted": item.scenario.action.value},
-        )
-        self._note(Verdict(decision), f"HOLD:{why}")
-
-    def _cannot_sell(self, holding: Holding) -> None:
-        why, wanted = "no usable price to sell at", IntentReason.REDUCE_ALL.value
-        decision = self._decision(
-            holding.instrument, Action.HOLD.value, 100, why, wanted, {"wanted": Side.SELL.value}
-        )
-        self._note(Verdict(decision), f"HOLD:{why}")
-
-    def _note(self, verdict: Verdict, outcome: str) -> None:
-        """Keep a verdict only when it differs from the last one of its symbol."""
-        decision = verdict.decision
-        mark = f"{decision.scenario_id}|{outcome}"
-        if self.view.books.last_decisions.get(decision.instrument.symbol) == mark:
-            return
-        marked = replace(
-            decision, context_snapshot={**decision.context_snapshot, "fingerprint": mark}
-        )
-        self.verdicts.append(replace(verdict, decision=marked))
-
-    def _decision(
-        self,
-        instrument: Instrument,
-        action: str,
-        confidence: int,
-        rationale: str,
-        scenario_id: str,
-        extra: Mapping[str, object],
-    ) -> Decision:
-        view = self.view
-        key = f"{view.books.group}|{view.session.date}|{view.at.isoformat()}"
-        key += f"|{instrument.symbol}|{action}|{scenario_id}|{view.playbook.playbook_id}"
-        return Decision(
-            decision_id=hashlib.sha256(key.encode()).hexdigest()[:32],
-            at=view.at,
-            market=instrument.market.value,
-            session=view.session.date,
-            instrument=instrument,
-            action=action,
-            confidence=confidence,
-            rationale=rationale,
-            scenario_id=scenario_id,
-            playbook_id=view.playbook.playbook_id,
-            context_snapshot={
-                "outlook": view.playbook.outlook.value,
-                "source": view.playbook.source.value,
-                "cash": str(view.books.account.orderable),
-                "equity": str(view.books.account.equity),
-                **extra,
-            },
-            input_data=_plain(view.frame.row(instrument.symbol)),
         )
 
 
@@ -411,7 +277,3 @@ def _given_up(view: View, *, stop_all: bool) -> tuple[OrderRecord, ...]:
         return intent.limit_price > quote.last
 
     return tuple(r for r in view.books.orders if r.state in CANCELLABLE and has(r))
-
-
-def _plain(row: Mapping[str, float]) -> dict[str, float | None]:
-    return {name: None if value != value else round(value, 6) for name, value in row.items()}

@@ -252,7 +252,15 @@ async def test_todays_lost_order_is_found_while_yesterdays_of_the_same_number_is
     lost = replace(lost, intent=replace(lost.intent, session=NEXT))
     leave_sending(rests, lost.intent)
     await rests.broker.inner.submit(lost)
+    ask, looks = rests.broker.orders, []
+
+    async def orders(group, session):
+        looks.append(session)
+        return await ask(group, session) if len(looks) > 1 else []
+
+    rests.broker.orders = orders  # the book lags behind at the first look
     books = await rests.books(morning + timedelta(seconds=1))
+    assert looks == [NEXT, SESSION, NEXT]
     assert rests.order("B").order_no == rests.order("A").order_no == "0000000001"
     assert rests.order("B").state is OrderState.ACCEPTED
     assert rests.order("A").state is OrderState.EXPIRED

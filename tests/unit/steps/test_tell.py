@@ -13,9 +13,10 @@ from tests.unit.twin.handmade_tape import minute
 from trading_core.adapters.duck.store import DuckStore
 from trading_core.model.journal import Notification
 from trading_core.model.order import Refusal, RefusalCode, Side
+from trading_core.steps.desk import Verdict
 from trading_core.steps.report import TickReport
 from trading_core.steps.tell import of_books, of_plan, of_playbook, tell
-from trading_core.steps.tick import TickPlan, Verdict, decide
+from trading_core.steps.tick import TickPlan, decide
 
 CHEAP = [when("price <= 10000")]
 

@@ -1,0 +1,175 @@
+"""Where decisions are written and intents pass the risk gate, one after the other."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+
+from trading_core.model.journal import Decision, Halt
+from trading_core.model.limits import Policy
+from trading_core.model.market import Instrument
+from trading_core.model.order import (
+    ApprovedOrder,
+    IntentReason,
+    OrderIntent,
+    OrderType,
+    Refusal,
+    Side,
+)
+from trading_core.model.playbook import Action
+from trading_core.model.portfolio import Holding
+from trading_core.model.price import Quote
+from trading_core.rules import risk
+from trading_core.rules.compiled import ScenarioMatch
+from trading_core.rules.markets import lot_size
+from trading_core.steps.observe import View
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One decision, the intent it led to (if any) and what the risk gate said of it."""
+
+    decision: Decision
+    intent: OrderIntent | None = None
+    gate: ApprovedOrder | Refusal | None = None
+
+
+@dataclass(slots=True)
+class Desk:
+    """Collects the verdicts of one tick; ``state`` moves on with every approved order."""
+
+    view: View
+    policy: Policy
+    state: risk.RiskState
+    verdicts: list[Verdict] = field(default_factory=list)
+
+    def want(
+        self,
+        quote: Quote,
+        *,
+        side: Side,
+        quantity: int,
+        price: Decimal,
+        reason: IntentReason,
+        confidence: int,
+        rationale: str,
+        scenario_id: str,
+        extra: Mapping[str, object],
+    ) -> None:
+        """Decide for an order and put its intent before the risk gate."""
+        view = self.view
+        decision = self._decision(
+            quote.instrument, side.value, confidence, rationale, scenario_id or reason.value, extra
+        )
+        intent = OrderIntent(
+            intent_id=OrderIntent.make_id(
+                view.books.group,
+                view.session.date,
+                view.at,
+                quote.instrument.symbol,
+                side,
+                decision.decision_id,
+            ),
+            decision_id=decision.decision_id,
+            instrument=quote.instrument,
+            session=view.session.date,
+            side=side,
+            quantity=quantity,
+            order_type=OrderType.LIMIT,
+            limit_price=price,
+            decided_price=quote.last,
+            currency=view.books.account.currency,
+            reason=reason,
+            created_at=view.at,
+        )
+        if any(record.intent.intent_id == intent.intent_id for record in view.books.orders):
+            # The same tick run again: this very wish was journaled before.
+            return
+        answer = risk.check(
+            intent,
+            self.state,
+            self.policy.risk,
+            confidence=confidence,
+            lot=lot_size(quote.instrument.market, side),
+            at=view.at,
+        )
+        assert not isinstance(answer, Halt), "the breaker was looked at before any intent"
+        if isinstance(answer, ApprovedOrder):
+            self.state = self.state.after(answer)
+            self.verdicts.append(Verdict(decision, answer.intent, answer))
+        else:
+            self._note(Verdict(decision, intent, answer), f"{side}:{answer.code}")
+
+    def hold(self, item: ScenarioMatch, why: str) -> None:
+        """Decide against what a scenario asks for, and say why."""
+        quote = self.view.quotes.get(item.symbol)
+        if quote is None:
+            return
+        decision = self._decision(
+            quote.instrument,
+            Action.HOLD.value,
+            item.scenario.confidence,
+            why,
+            item.scenario_id,
+            {"wanted": item.scenario.action.value},
+        )
+        self._note(Verdict(decision), f"HOLD:{why}")
+
+    def cannot_sell(self, holding: Holding) -> None:
+        """A holding that should be sold and has no price to sell it at."""
+        why, wanted = "no usable price to sell at", IntentReason.REDUCE_ALL.value
+        decision = self._decision(
+            holding.instrument, Action.HOLD.value, 100, why, wanted, {"wanted": Side.SELL.value}
+        )
+        self._note(Verdict(decision), f"HOLD:{why}")
+
+    def _note(self, verdict: Verdict, outcome: str) -> None:
+        """Keep a verdict only when it differs from the last one of its symbol."""
+        decision = verdict.decision
+        mark = f"{decision.scenario_id}|{outcome}"
+        if self.view.books.last_decisions.get(decision.instrument.symbol) == mark:
+            return
+        marked = replace(
+            decision, context_snapshot={**decision.context_snapshot, "fingerprint": mark}
+        )
+        self.verdicts.append(replace(verdict, decision=marked))
+
+    def _decision(
+        self,
+        instrument: Instrument,
+        action: str,
+        confidence: int,
+        rationale: str,
+        scenario_id: str,
+        extra: Mapping[str, object],
+    ) -> Decision:
+        view = self.view
+        key = f"{view.books.group}|{view.session.date}|{view.at.isoformat()}"
+        key += f"|{instrument.symbol}|{action}|{scenario_id}|{view.playbook.playbook_id}"
+        return Decision(
+            decision_id=hashlib.sha256(key.encode()).hexdigest()[:32],
+            at=view.at,
+            market=instrument.market.value,
+            session=view.session.date,
+            instrument=instrument,
+            action=action,
+            confidence=confidence,
+            rationale=rationale,
+            scenario_id=scenario_id,
+            playbook_id=view.playbook.playbook_id,
+            context_snapshot={
+                "outlook": view.playbook.outlook.value,
+                "source": view.playbook.source.value,
+                "cash": str(view.books.account.orderable),
+                "equity": str(view.books.account.equity),
+                **extra,
+            },
+            input_data=plain(view.frame.row(instrument.symbol)),
+        )
+
+
+def plain(row: Mapping[str, float]) -> dict[str, float | None]:
+    """Fields as JSON values, NaN as None."""
+    return {name: None if value != value else round(value, 6) for name, value in row.items()}
