@@ -35,8 +35,9 @@ from trading_core.model.order import (
 from trading_core.ports import Broker, OrderLock, Record, Store
 from trading_core.rules import risk
 from trading_core.rules.order_life import event, known_numbers_note
+from trading_core.steps.desk import Verdict
 from trading_core.steps.reconcile import Books
-from trading_core.steps.tick import CANCELLABLE, TickPlan, Verdict
+from trading_core.steps.tick import CANCELLABLE, TickPlan
 
 
 @dataclass(frozen=True, slots=True)
