@@ -51,6 +51,19 @@ def resume(scope: str, reason: str) -> Json:
     return {"raised": [], "lifted": [plain(asdict(item)) for item in lifted]}
 
 
+def settle(intent_id: str, order_no: str, reason: str) -> Json:
+    """Settle an order of unknown fate by hand; ``NONE`` says that the broker never had it.
+
+    Raises:
+        ConfigError: there is no such order, or the number is another order's.
+    """
+    number = "" if order_no.strip().upper() == "NONE" else order_no.strip()
+    record = operate.settle(
+        open_store(), intent_id=intent_id, order_no=number, by=reason, at=SystemClock().now()
+    )
+    return {"order": plain(asdict(record))}
+
+
 def _scope(text: str) -> str:
     wanted = text.strip().upper()
     if wanted == ALL or wanted in set(Currency):

@@ -188,6 +188,26 @@ def resume(
 
 
 @app.command()
+def settle(
+    intent: Annotated[str, typer.Argument(help="The order, as the halt's reason names it.")],
+    order_no: Annotated[
+        str, typer.Argument(help="The broker's number of it, or NONE when it never had it.")
+    ],
+    reason: Annotated[
+        str, typer.Option("--reason", prompt="Where did you look?", help="Recorded.")
+    ],
+    as_json: JsonOption = False,
+) -> None:
+    """Say what became of an order whose answer was lost and that the system cannot tell apart.
+
+    Nothing else is sent while an order's fate is unknown. Lift the halt with `resume` afterwards.
+    """
+    from flows import answers
+
+    _print(answers.settle(intent, order_no, reason), as_json, screens.settled)
+
+
+@app.command()
 def doctor(as_json: JsonOption = False) -> None:
     """Check settings, keys, calendars, store, disk and broker before money is at stake."""
     from flows.doctor import examine

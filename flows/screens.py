@@ -278,3 +278,12 @@ def twin(answer: Json) -> None:
         f"any app key and secret; account {answer['account_no']} with {answer['capital']} in cash"
     )
     console.print("Ctrl-C stops it")
+
+
+@_screen
+def settled(answer: Json) -> None:
+    """Where the order stands now."""
+    order = answer["order"]
+    intent = order["intent"]
+    what = f"{intent['side']} {intent['quantity']} {intent['instrument']['symbol']}"
+    _out().print(f"{what}: {order['state']}. Lift the halt with: ouroboros resume")

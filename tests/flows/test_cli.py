@@ -13,15 +13,23 @@ import pytest
 import typer
 
 from flows import cli
-from tests.record_factories import AT, SESSION, make_halt, one_of_each
+from tests.record_factories import (
+    AT,
+    SESSION,
+    make_halt,
+    make_intent,
+    make_order_life,
+    one_of_each,
+)
 from trading_core.adapters.duck import DuckStore
 from trading_core.errors import CircuitBreakerTripped, ConfigError, StoreBusy
+from trading_core.model.order import OrderState
 
 Run = Callable[..., tuple[int, str, str]]
 
 COMMANDS = (
     *("demo", "plan", "session", "tick", "review", "backup", "status", "why", "halt", "resume"),
-    *("doctor", "twin serve"),
+    *("settle", "doctor", "twin serve"),
 )
 
 
@@ -368,3 +376,18 @@ def test_a_store_that_is_another_programs_file_is_refused_and_left_alone(
 
     assert str(tmp_path / "notes.txt") in refused(run_cli, "status", code=1)
     assert (tmp_path / "notes.txt").read_text() == "my notes"
+
+
+def test_settle_says_where_an_order_of_unknown_fate_stands_now(run_cli: Run) -> None:
+    home = Path(os.environ["OUROBOROS_HOME"])
+    home.mkdir(parents=True)
+    states = (OrderState.INTENDED, OrderState.SENDING, OrderState.UNKNOWN)
+    with DuckStore(home / "trades.db").write() as tx:
+        tx.append([make_intent(), *make_order_life(*states)])
+
+    code, out, err = run_cli("settle", "intent-1", "0000000042", "--reason", "saw it in the app")
+
+    assert (code, err) == (0, "")
+    assert "accepted" in out
+    assert run_cli("settle", "intent-1", "0000000042", "--reason", "again")[0] == 2
+    assert run_cli("settle", "nothing", "NONE", "--reason", "looked")[0] == 2

@@ -250,7 +250,8 @@ def _ambiguous_halt(record: OrderRecord, outcome: Settlement, at: datetime) -> H
         scope=risk.ALL,
         reason=(
             f"{intent.side} {intent.quantity} {intent.instrument.symbol} was sent and its answer "
-            f"lost; it may be any of {', '.join(outcome.ambiguous)}: settle it by hand"
+            f"lost; it may be any of {', '.join(outcome.ambiguous)}. Look at the broker, then: "
+            f"ouroboros settle {intent.intent_id} ORDER_NO"
         ),
         raised_at=at,
     )

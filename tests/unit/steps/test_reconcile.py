@@ -374,6 +374,27 @@ async def test_a_fill_between_the_two_questions_is_not_adopted(floor):
     assert lots(desk) == []
 
 
+async def test_a_fill_after_the_account_was_read_is_not_taken_for_a_sale_by_hand(floor):
+    rows = [*still(10_000, 3), *busy(*[10_000] * 9)]
+    desk = floor({"A": rows, "B": busy(*[10_000] * 9)}, {"A": CHEAP})
+    await desk.tick(minute(2))
+    desk.by_hand(Side.BUY, 30, 10_010, "B")  # so that there is a second look
+    ask = desk.broker.account
+
+    async def account(group):
+        seen = await ask(group)
+        desk.venue.advance_to(minute(5))
+        return seen
+
+    desk.broker.account = account
+    books = await desk.books(minute(3))
+    assert [fill.instrument.symbol for fill in books.new_fills] == ["A"]
+    assert lots(desk) == []
+    desk.broker.account = ask
+    await desk.books(minute(6))
+    assert [(lot.instrument.symbol, lot.quantity) for lot in lots(desk)] == [("B", 30)]
+
+
 # --- guards --------------------------------------------------------------------------------------
 
 
