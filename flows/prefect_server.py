@@ -48,7 +48,7 @@ class PrefectServer:
         self._home = home
         self._port = _free_port()
         self.url = f"http://127.0.0.1:{self._port}/api"
-        lay_database(home / "prefect" / "prefect.db")
+        is_laid = lay_database(home / "prefect" / "prefect.db")
         self._is_ready = False
         self._log = (home / "prefect-server.log").open("wb")
         self._process = subprocess.Popen(
@@ -57,7 +57,13 @@ class PrefectServer:
                 "prefect.server.api.server:create_app",
                 *("--host", "127.0.0.1", "--port", str(self._port), "--log-level", "error"),
             ],
-            env={**os.environ, **self.environment(), "PREFECT_UI_ENABLED": "0"},
+            env={
+                **os.environ,
+                **self.environment(),
+                "PREFECT_UI_ENABLED": "0",
+                "PREFECT_API_BLOCKS_REGISTER_ON_START": "false",
+                "PREFECT_SERVER_DATABASE_MIGRATE_ON_START": str(not is_laid).lower(),
+            },
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=self._log,
@@ -107,11 +113,16 @@ class PrefectServer:
         self._log.close()
 
 
-def lay_database(path: Path) -> None:
-    """Put an empty, migrated database there; without a template the server makes its own."""
+def lay_database(path: Path) -> bool:
+    """Put an empty, migrated database there.
+
+    False without a template for the installed release: then the server has to migrate.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    if TEMPLATE.exists():
-        path.write_bytes(gzip.decompress(TEMPLATE.read_bytes()))
+    if not TEMPLATE.exists():
+        return False
+    path.write_bytes(gzip.decompress(TEMPLATE.read_bytes()))
+    return True
 
 
 def make_template() -> None:
