@@ -12,14 +12,26 @@ RUN := $(VENV)/bin/
 help: ## Show the commands.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
-$(VENV)/.installed: pyproject.toml uv.lock
-	@test -x $(UV) || ($(PYTHON) -m venv $(VENV) && $(RUN)pip install --quiet --disable-pip-version-check uv)
-	$(UV) sync --frozen --quiet --inexact --compile-bytecode
+# Byte-code is compiled once, here, because it halves the start of every process.
+SYNC = $(UV) sync --frozen --quiet --inexact --compile-bytecode
+
+$(UV):
+	@$(PYTHON) -m venv $(VENV)
+	@$(RUN)pip install --quiet --disable-pip-version-check uv
+
+$(VENV)/.runs: pyproject.toml uv.lock | $(UV)
+	@echo "setting up .venv ..."
+	@$(SYNC) --no-dev
 	@touch $@
 
-install: $(VENV)/.installed ## Set up the environment in .venv.
+$(VENV)/.develops: pyproject.toml uv.lock | $(UV)
+	@echo "setting up .venv for development ..."
+	@$(SYNC)
+	@touch $@ $(VENV)/.runs
 
-demo: install ## Play a whole trading day on a simulated exchange.
+install: $(VENV)/.develops ## Set up the environment in .venv, development tools included.
+
+demo: $(VENV)/.runs ## Play a whole trading day on a simulated exchange.
 	@$(RUN)ouroboros demo $(ARGS)
 
 lint: install
