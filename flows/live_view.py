@@ -11,14 +11,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from trading_core.model.journal import Notification
 from trading_core.model.market import MarketGroup
-from trading_core.model.order import Fill
 from trading_core.rules.calendar import require_session
 from trading_core.rules.markets import zone_of
 from trading_core.steps.opening import tick_times
 from trading_core.steps.report import TickReport
 from trading_core.wiring import Runtime
 
-_STYLE = {"BUY": "green", "SELL": "magenta"}
+_STYLE = {"warning": "yellow", "critical": "bold red"}
 
 
 class LiveView:
@@ -62,28 +61,16 @@ class LiveView:
         self._progress.update(self._task, description=f"{group} {day}", total=total, visible=True)
 
     async def send(self, notification: Notification) -> bool:
-        """Implements ``ports.Notifier``: what is more than news becomes a line."""
-        if notification.level != "info":
+        """Implements ``ports.Notifier``: fills, and what is more than news, become a line."""
+        if notification.kind == "order_filled" or notification.level != "info":
             at = f"{notification.at.astimezone(self._zone):%H:%M}"
-            style = "bold red" if notification.level == "critical" else "yellow"
+            style = _STYLE.get(notification.level, "")
             self._console.print(f"{at}  {notification.text}", style=style, markup=False)
         return True
 
     def on_tick(self, report: TickReport) -> None:
-        """Advance the bar and print the fills; what went wrong comes as a notification."""
-        at = f"{report.at.astimezone(self._zone):%H:%M}"
-        for fill in report.fills:
-            style = _STYLE[fill.side.value]
-            self._console.print(
-                f"{at}  [{style}]{fill.side:<4}[/] {fill.quantity:>7,} {fill.instrument.symbol:<8}"
-                f" filled at {_price(fill)} {fill.currency}"
-            )
+        """Advance the bar; what happened has come as notifications."""
         if report.halted:
+            at = f"{report.at.astimezone(self._zone):%H:%M}"
             self._progress.update(self._task, description=f"[red]halted[/] {at}")
         self._progress.advance(self._task)
-
-
-def _price(fill: Fill) -> str:
-    """The average price of a fill, to two digits more than the currency has."""
-    digits = fill.currency.exponent + 2
-    return f"{fill.price:,.{digits}f}".rstrip("0").rstrip(".")

@@ -115,7 +115,7 @@ def of_scorecard(card: Scorecard, at: datetime) -> Notification:
 def _fill(fill: Fill, at: datetime) -> Notification:
     text = (
         f"filled: {fill.side} {fill.quantity} {fill.instrument.symbol} at "
-        f"{fill.price.quantize(_SHOWN).normalize():f} {fill.currency}"
+        f"{fill.price.quantize(_SHOWN).normalize():,f} {fill.currency}"
     )
     return _note(f"fill-{fill.fill_id}", at, "order_filled", "info", text)
 

@@ -79,7 +79,7 @@ async def test_a_trade_is_told_as_accepted_and_then_as_filled(floor):
         await desk.tick(minute(n))
     assert desk.notifier.kinds() == ["order_accepted", "order_filled"]
     assert desk.notifier.told[0].text == "accepted: BUY 99 A at 10020 (entry)"
-    assert desk.notifier.told[1].text == "filled: BUY 99 A at 10010 KRW"
+    assert desk.notifier.told[1].text == "filled: BUY 99 A at 10,010 KRW"
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ async def test_a_fill_is_told_at_a_price_a_person_can_read(floor):
     books = await desk.books(minute(2))
     odd = make_fill(quantity=3, amount=Decimal(30_010), price=Decimal(30_010) / 3)
     (told,) = of_books(replace(books, new_fills=(odd,)))
-    assert "at 10003.3333 KRW" in told.text
+    assert "at 10,003.3333 KRW" in told.text
 
 
 def test_a_playbook_is_told_with_its_source_and_size():
