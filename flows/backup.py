@@ -6,6 +6,7 @@ from prefect import flow
 from prefect.states import Completed, State
 
 from tasks.closing import back_up
+from tasks.naming import name_run
 from trading_core.wiring import open_runtime
 
 
@@ -13,5 +14,7 @@ from trading_core.wiring import open_runtime
 async def backup() -> State:
     """Back up the store while it trades."""
     async with open_runtime() as runtime:
-        record = await back_up(runtime, runtime.clock.now())
+        at = runtime.clock.now()
+        await name_run("backup", None, at)
+        record = await back_up(runtime, at)
     return Completed(message=f"{record.path}: {record.rows} rows, {record.bytes:,} bytes, verified")

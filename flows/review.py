@@ -26,4 +26,5 @@ async def review(market: str) -> State:
             )
         await settle_day(runtime, group, session, at)
         card = await score_day(runtime, group, session, at)
-    return Completed(message=f"{card.orders} orders, net {card.net_pnl}")
+    net = ", ".join(f"{amount:+,} {code}" for code, amount in card.net_pnl.items())
+    return Completed(message=f"{card.orders} orders, {net or 'no P&L'} after costs")

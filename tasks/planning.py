@@ -34,7 +34,7 @@ async def make_playbook(
     if is_new:
         note = tell.of_playbook(playbook, at)
         await tell.tell(runtime.notifier, runtime.store, [note])
-    await publish_playbook(playbook)
+        await publish_playbook(playbook)
     return playbook
 
 
