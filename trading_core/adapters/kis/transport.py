@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any, TypeGuard
 from urllib.parse import quote, urlencode
 
@@ -297,7 +298,7 @@ class KisTransport:
     def _read_request(
         self, path: str, params: Mapping[str, str], headers: dict[str, str]
     ) -> httpx.Request:
-        url = f"{self._base_url}{path}?{urlencode(params, quote_via=quote)}"
+        url = _url(f"{self._base_url}{path}?{urlencode(params, quote_via=quote)}")
         return httpx.Request("GET", url, headers=headers, extensions=self._read_limits)
 
     def _has_more(self, answer: _Answer) -> bool:
@@ -333,6 +334,12 @@ class KisTransport:
 
     def _error(self, kind: type[BrokerError], message: str, code: str = "") -> BrokerError:
         return kind(self._redactor.clean(message), self._redactor.clean(code))
+
+
+@lru_cache(maxsize=4096)
+def _url(text: str) -> httpx.URL:
+    """A tick asks for the same addresses as the one before; taking one apart is not cheap."""
+    return httpx.URL(text)
 
 
 def _is_token(value: object) -> TypeGuard[str]:
