@@ -5,7 +5,7 @@ Ports that cross the network are async. Values only: no vendor word appears here
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -35,6 +35,7 @@ from trading_core.model.order import (
     OrderAck,
     OrderEvent,
     OrderIntent,
+    OrderNotice,
     OrderRecord,
 )
 from trading_core.model.playbook import LintNote, Playbook, PlaybookDraft
@@ -118,6 +119,40 @@ class Broker(Protocol):
     async def modify(self, order: BrokerOrder, *, limit_price: str) -> OrderAck:
         """Reprice what remains of an order; ``limit_price`` as the decimal text to send."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class StreamGap:
+    """Nothing was heard from ``since`` to ``until`` (aware UTC): the connection was cut or silent.
+
+    The stream has asked for the present quotes since; notices of orders may have been missed, so
+    the account's orders are to be read again.
+    """
+
+    since: datetime
+    until: datetime
+    reason: str
+
+
+StreamEvent: TypeAlias = Quote | OrderBook | OrderNotice | StreamGap
+
+
+class MarketStream(Protocol):
+    """Prices as they are made and the account's own order notices, over one connection."""
+
+    async def follow(self, instruments: Sequence[Instrument]) -> Sequence[Instrument]:
+        """Follow these instead of the ones before, first things first.
+
+        Returns:
+            Those there was no room for, or that the broker does not stream here; poll them.
+        """
+        ...
+
+    def events(self) -> AsyncIterator[StreamEvent]:
+        """Everything that arrives, until the stream is closed. A cut connection is made again."""
+        ...
+
+    async def aclose(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

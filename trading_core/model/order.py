@@ -219,6 +219,40 @@ class BrokerOrder:
         return self.remaining_quantity > 0
 
 
+class NoticeKind(StrEnum):
+    """What a notice of the broker says about an order.
+
+    ``ACCEPTED``: a new order, modify or cancel reached the exchange. ``CONFIRMED``: a modify or
+    cancel took effect. ``EXPIRED``: what an immediate order could not fill was taken out.
+    """
+
+    ACCEPTED = "accepted"
+    CONFIRMED = "confirmed"
+    REJECTED = "rejected"
+    FILLED = "filled"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True, slots=True)
+class OrderNotice:
+    """Something that happened to an order, as the broker told it the moment it happened.
+
+    ``quantity`` and ``price`` are those of the execution for ``FILLED``, else of the order; the
+    price is None for an order without one, in the market's currency otherwise. Notices can be
+    lost or come twice, so books are kept from the broker's own order list; a notice says when to
+    look.
+    """
+
+    kind: NoticeKind
+    order_no: str
+    instrument: Instrument
+    side: Side
+    quantity: int
+    price: Decimal | None
+    at: datetime
+    original_no: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class OrderEvent:
     """One step in an order's life; appended, never changed.

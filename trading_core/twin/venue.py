@@ -6,7 +6,7 @@ and the in-process broker (adapters/simulated.py) are two faces of the same venu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -14,8 +14,9 @@ from enum import StrEnum
 from typing import Protocol
 
 from trading_core.model.market import Currency, Instrument, Market, MarketGroup
-from trading_core.model.order import OrderType, Side
+from trading_core.model.order import NoticeKind, OrderType, Side
 from trading_core.model.price import DailyBar, MinuteBar, OrderBook, Quote, Ranking, RankRow
+from trading_core.rules.calendar import Phase
 
 
 class RefusalKind(StrEnum):
@@ -54,6 +55,44 @@ class AccountSpec:
     cash: dict[Currency, Decimal]
 
 
+class Pricing(StrEnum):
+    """Where an order's price comes from, beyond what its type says.
+
+    ``BEST`` and ``PRIORITY`` become limits when they arrive, at the best price of the opposite
+    side and of their own. ``AT_OPEN`` and ``AT_CLOSE`` trade in that auction alone. A
+    ``CONDITIONAL`` limit becomes a market order in the closing auction. ``STOP`` sleeps until a
+    trade at its trigger price or beyond.
+    """
+
+    STATED = "stated"
+    BEST = "best"
+    PRIORITY = "priority"
+    AT_OPEN = "at_open"
+    AT_CLOSE = "at_close"
+    CONDITIONAL = "conditional"
+    STOP = "stop"
+
+
+class TimeInForce(StrEnum):
+    """How long an order works: the session, only now, or only now and only as a whole."""
+
+    DAY = "day"
+    IOC = "ioc"
+    FOK = "fok"
+
+
+@dataclass(frozen=True, slots=True)
+class OrderFate:
+    """What is to go wrong with an order, on demand.
+
+    ``reject_later``: taken by the broker, refused by the exchange the next time the clock moves.
+    ``fill_at_most``: shares it may fill in all; what is left stays open.
+    """
+
+    reject_later: bool = False
+    fill_at_most: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class NewOrder:
     """A request for a new order. ``limit_price`` is None for a market order."""
@@ -64,6 +103,10 @@ class NewOrder:
     order_type: OrderType
     quantity: int
     limit_price: Decimal | None
+    pricing: Pricing = Pricing.STATED
+    time_in_force: TimeInForce = TimeInForce.DAY
+    trigger_price: Decimal | None = None
+    fate: OrderFate = OrderFate()
 
 
 class RowKind(StrEnum):
@@ -97,6 +140,9 @@ class VenueOrder:
     fee: Decimal = Decimal(0)
     tax: Decimal = Decimal(0)
     last_fill_at: datetime | None = None
+    pricing: Pricing = Pricing.STATED
+    time_in_force: TimeInForce = TimeInForce.DAY
+    trigger_price: Decimal | None = None
 
     @property
     def remaining_quantity(self) -> int:
@@ -163,6 +209,41 @@ class VenueFill:
     at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class VenueNotice:
+    """Something that happened to an order; ``order`` is a copy of its row right after it.
+
+    ``quantity`` and ``price`` are those of the execution for ``FILLED``, else of the order.
+    """
+
+    kind: NoticeKind
+    order: VenueOrder
+    quantity: int
+    price: Decimal | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TradingState:
+    """Whether an instrument trades continuously now, and what an auction would make.
+
+    ``interrupted``: a volatility interruption, an auction of its own until ``interrupted_until``
+    around ``reference_price``. ``expected_price`` and ``expected_quantity`` are told in auctions.
+    """
+
+    phase: Phase
+    halted: bool
+    interrupted: bool = False
+    interrupted_until: datetime | None = None
+    reference_price: Decimal | None = None
+    expected_price: Decimal | None = None
+    expected_quantity: int = 0
+
+    @property
+    def continuous(self) -> bool:
+        return self.phase is Phase.CONTINUOUS and not self.halted and not self.interrupted
+
+
 @dataclass(slots=True)
 class VenueState:
     """Where the exchange stands, for people and for the admin endpoint."""
@@ -206,8 +287,21 @@ class Venue(Protocol):
 
     def order_book(self, symbol: str) -> OrderBook | None: ...
 
-    def daily_bars(self, symbol: str, *, start: date | None, end: date) -> list[DailyBar]:
-        """Adjusted bars, oldest first, both ends included; today's forming bar too."""
+    def trading_state(self, symbol: str) -> TradingState | None:
+        """None for a symbol the venue does not list."""
+        ...
+
+    def daily_bars(
+        self, symbol: str, *, start: date | None, end: date, adjusted: bool = True
+    ) -> list[DailyBar]:
+        """Bars, oldest first, both ends included; today's forming bar too.
+
+        Adjusted for splits and the like, or as they were traded.
+        """
+        ...
+
+    def bars_between(self, symbol: str, *, after: datetime, until: datetime) -> list[MinuteBar]:
+        """Bars of the present session that ended after ``after`` and by ``until``, oldest first."""
         ...
 
     def minute_bars(self, symbol: str, *, session: date, until: datetime) -> list[MinuteBar]:
@@ -245,3 +339,10 @@ class Venue(Protocol):
         ...
 
     def accounts(self) -> list[AccountSpec]: ...
+
+    def listen(self, listener: Callable[[VenueNotice], None]) -> None:
+        """Call ``listener`` for every notice from now on, in the order things happen.
+
+        It is called inside the venue's own methods and must not call back into the venue.
+        """
+        ...
