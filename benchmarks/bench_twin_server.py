@@ -1,6 +1,8 @@
 """How many requests a second one twin answers: one core for the server, another for the client.
 
-Run ``python benchmarks/bench_twin_server.py [seconds]``. Numbers are for comparison within one run.
+Run ``python benchmarks/bench_twin_server.py [seconds]``. Three twins take turns: a fresh one, one
+that has taken 100,000 orders before, and one that writes a state file. Numbers are for comparison
+within one run; what a processor second of the server answers is the steadier one.
 """
 
 from __future__ import annotations
@@ -11,23 +13,39 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 from aiohttp import ClientSession
 
 ROOT = Path(__file__).parents[1]
 WORKERS = 8
 SERVER = """
+import sys
 from datetime import date, timedelta
 from decimal import Decimal
+from pathlib import Path
 from trading_core.model.market import Currency, MarketGroup
-from trading_core.twin.exchange import SimulatedExchange
+from trading_core.model.order import OrderType, Side
+from trading_core.twin.launch import Stage, TwinPlan
 from trading_core.twin.server import run_forever
-from trading_core.twin.synthetic import synthetic_tape
-from trading_core.twin.venue import AccountSpec
-tape = synthetic_tape(MarketGroup.KR, date(2026, 11, 20), symbols=200, seed=1)
-account = AccountSpec("12345678-01", {Currency.KRW: Decimal(10_000_000)})
-venue = SimulatedExchange(tape, [account])
+from trading_core.twin.state import StateFile
+from trading_core.twin.state_replay import replay
+from trading_core.twin.venue import AccountSpec, NewOrder
+orders, state = int(sys.argv[1]), sys.argv[2]
+account = AccountSpec("12345678-01", {Currency.KRW: Decimal(10) ** 15})
+stage = Stage.build(TwinPlan((MarketGroup.KR,), date(2026, 11, 20), (account,)))
+(venue,) = stage.exchanges
+if state:
+    replay(StateFile(Path(state), stage.identity()), stage.exchanges, stage.replay_session)
 venue.advance_to(venue.now + timedelta(hours=2))
+names = [item.symbol for item in venue.instruments()]
+quotes = [q for q in map(venue.quote, names) if not q.halted]
+for number in range(orders):
+    quote = quotes[number % len(quotes)]
+    limit = quote.last if number % 3 else quote.lower_limit
+    symbol = quote.instrument.symbol
+    venue.place(NewOrder("12345678-01", symbol, Side.BUY, OrderType.LIMIT, 1, limit))
 run_forever(venue, on_listening=lambda url: print(url, flush=True))
 """
 QUOTES = "/uapi/domestic-stock/v1/quotations"
@@ -51,6 +69,12 @@ CASES = {
     "inquire-balance": (f"{TRADING}/inquire-balance", "TTTC8434R", ACCOUNT),
 }
 
+ORDER = (
+    f"{TRADING}/order-cash",
+    "TTTC0012U",
+    ACCOUNT | {"ORD_DVSN": "01", "ORD_QTY": "1", "ORD_UNPR": "0"},
+)
+
 
 async def log_in(session: ClientSession) -> dict[str, str]:
     body = {"grant_type": "client_credentials", "appkey": "k", "appsecret": "s"}
@@ -68,22 +92,31 @@ def processor_seconds(pid: int) -> float:
 async def measure(
     session: ClientSession, case: str, symbols: list[str], seconds: float, pid: int
 ) -> None:
-    path, tr_id, params = CASES[case]
+    path, tr_id, params = CASES.get(case, ORDER)
     headers = await log_in(session) | {"tr_id": tr_id}
     waits: list[float] = []
-    end = time.perf_counter() + seconds
+
+    def ask(symbol: str) -> Any:
+        if case in CASES:
+            query = params | {"FID_INPUT_ISCD": symbol}
+            return session.get(path, params=query, headers=headers)
+        return session.post(path, json=params | {"PDNO": symbol}, headers=headers)
 
     async def worker(offset: int) -> None:
         turn = offset
         while time.perf_counter() < end:
             begun = time.perf_counter()
-            query = params | {"FID_INPUT_ISCD": symbols[turn % len(symbols)]}
-            async with session.get(path, params=query, headers=headers) as reply:
+            async with ask(symbols[turn % len(symbols)]) as reply:
                 body = await reply.read()
-            assert reply.status == 200, body
+            assert reply.status == 200 and b'"rt_cd":"0"' in body, body.decode()
             waits.append(time.perf_counter() - begun)
             turn += WORKERS
 
+    # What is worked out once a session and symbol is worked out before the measurement.
+    for symbol in symbols:
+        async with ask(symbol) as reply:
+            await reply.read()
+    end = time.perf_counter() + seconds
     started, used = time.perf_counter(), processor_seconds(pid)
     await asyncio.gather(*(worker(n) for n in range(WORKERS)))
     took, used = time.perf_counter() - started, processor_seconds(pid) - used
@@ -102,17 +135,36 @@ async def run(url: str, seconds: float, pid: int) -> None:
         symbols = [item["symbol"] for item in listed]
         for case in CASES:
             await measure(session, case, symbols, seconds, pid)
+        live = [symbol for symbol in symbols if await trades(session, symbol)]
+        await measure(session, "market order", live, seconds, pid)
+
+
+async def trades(session: ClientSession, symbol: str) -> bool:
+    """Whether the symbol is not halted."""
+    path, tr_id, params = CASES["inquire-price"]
+    headers = await log_in(session) | {"tr_id": tr_id}
+    query = params | {"FID_INPUT_ISCD": symbol}
+    async with session.get(path, params=query, headers=headers) as reply:
+        output = (await reply.json())["output"]
+    return bool(output["temp_stop_yn"] == "N")
 
 
 def main() -> None:
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 3.0
-    command = [sys.executable, "-c", SERVER]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        try:
-            asyncio.run(run(server.stdout.readline().strip(), seconds, server.pid))
-        finally:
-            server.terminate()
+    with TemporaryDirectory() as folder:
+        state = Path(folder, "twin.state")
+        plays = [("fresh", 0, ""), ("100,000 orders", 100_000, ""), ("state file", 0, str(state))]
+        for name, orders, path in plays:
+            print(name)
+            command = [sys.executable, "-c", SERVER, str(orders), path]
+            with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as server:
+                assert server.stdout is not None
+                try:
+                    asyncio.run(run(server.stdout.readline().strip(), seconds, server.pid))
+                finally:
+                    server.terminate()
+        size, lines = state.stat().st_size, state.read_bytes().count(b"\n")
+        print(f"the state file has {size / lines:.0f} bytes a line")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import wraps
 from typing import Any
@@ -17,7 +17,9 @@ from trading_core.model.market import MarketGroup
 from trading_core.rules.markets import zone_of
 
 Json = dict[str, Any]
-_RESULTS = {"ok": "green", "warning": "yellow", "failed": "red"}
+_RESULTS = {"ok": "green", "warning": "yellow", "failed": "red", "done": "green"}
+_LEVELS = {"reducing": "exits go on", "halted": "exits are stopped too"}
+_STATES = {"active": "green", "reducing": "yellow", "halted": "red"}
 
 
 def _screen(show: Callable[[Json], None]) -> Callable[[Json], None]:
@@ -173,12 +175,16 @@ def status(answer: Json) -> None:
     """Halts first, then each market's newest session."""
     console = _out()
     console.print(f"mode {answer['mode']}, store {answer['store']}")
+    for name, state in answer.get("states", {}).items():
+        console.print(f"{name}: [{_STATES[state]}]{state}[/]")
     for item in answer["halts"]:
         console.print(
-            f"[red]halted ({item['scope']}) since {item['raised_at']}: {item['reason']}[/]; lift "
-            f"it with: ouroboros resume {item['scope']}",
+            f"[red]halted ({item['scope']}) by {item['kind']}, {_LEVELS[item['level']]}, since "
+            f"{item['raised_at']}: {item['reason']}[/]; lift it with: {item['lift_with']}",
             soft_wrap=True,
         )
+    if answer.get("paused_deployments"):
+        console.print(f"paused in Prefect: {', '.join(answer['paused_deployments'])}")
     for market in answer["markets"]:
         console.print()
         console.print(_session_grid(market))
@@ -253,6 +259,20 @@ def halts(answer: Json) -> None:
         console.print(f"lifted {item['scope']}: {item['reason']}", soft_wrap=True)
     if not answer["raised"] and not answer["lifted"]:
         console.print("no halt stands there; nothing to lift")
+    for what in ("paused", "restored"):
+        if answer.get(what):
+            console.print(f"{what} in Prefect: {', '.join(answer[what])}")
+
+
+@_screen
+def kill(answer: Json) -> None:
+    """One line for all of it, one per step, and how to lift it."""
+    console = _out()
+    console.print(answer["line"], soft_wrap=True)
+    for row in answer["steps"]:
+        style, name = _RESULTS[row["outcome"]], f"{row['step']} {row['market']}".strip()
+        console.print(f"[{style}]{row['outcome']:<8}[/] {name}: {row['detail']}", soft_wrap=True)
+    console.print(f"lift it with: {answer['lift_with']}", soft_wrap=True)
 
 
 @_screen
@@ -268,16 +288,55 @@ def doctor(answer: Json) -> None:
 
 @_screen
 def twin(answer: Json) -> None:
-    """Where the twin listens and what to tell a client."""
+    """Where the twin listens, what it plays, and what to type next."""
     console = _out()
-    console.print(
-        f"twin: {answer['url']} plays {answer['market']} {answer['session']}, "
-        f"{answer['symbols']} symbols, clock at {answer['now']}"
-    )
-    console.print(
-        f"any app key and secret; account {answer['account_no']} with {answer['capital']} in cash"
-    )
+    table = _grid(f"[bold]twin of the {answer['mode']} host[/]")
+    table.add_row("REST", answer["url"])
+    table.add_row("WebSocket", f"{answer['ws_url']} (fields of {answer['layout']})")
+    table.add_row("key, secret", "any")
+    for account in answer["accounts"]:
+        cash = ", ".join(f"{_money(amount)} {unit}" for unit, amount in account["cash"].items())
+        table.add_row("account", f"{account['account_no']} with {cash}")
+    for play in answer["sessions"]:
+        table.add_row(play["market"], _play(play))
+    table.add_row("clock", _twin_clock(answer))
+    if answer["rate_limit"]:
+        table.add_row("limit", f"{answer['rate_limit']:g} calls a second and key")
+    if answer["faults"]:
+        table.add_row("faults", f"{answer['faults']} rules; GET {answer['url']}/twin/faults")
+    if answer["state"]:
+        kept = f", {answer['restored']:,} effects brought back" if answer["restored"] else ""
+        table.add_row("state", f"{answer['state']}{kept}")
+    console.print(table, soft_wrap=True)
+    notes = ", ".join(f"{name} {count}" for name, count in answer["data_notes"].items())
+    if notes:
+        console.print(f"price data: {notes}", style="dim", soft_wrap=True)
+    console.print("\nIn another terminal:")
+    console.print("  ouroboros doctor", soft_wrap=True)
+    console.print(f"  curl {answer['url']}/twin/state", soft_wrap=True)
+    if answer["clock"] == "stepped":
+        later = datetime.fromisoformat(answer["now"]) + timedelta(hours=1)
+        body = escape(f'{{"advance_to": "{later.isoformat()}"}}')
+        console.print(f"  curl {answer['url']}/twin/clock -d '{body}'", soft_wrap=True)
     console.print("Ctrl-C stops it")
+
+
+def _play(play: Json) -> str:
+    zone = ZoneInfo(zone_of(MarketGroup(play["market"])))
+    opens, closes = (
+        datetime.fromisoformat(play[key]).astimezone(zone) for key in ("open_at", "close_at")
+    )
+    return (
+        f"{play['session']}, {opens:%H:%M} to {closes:%H:%M} {zone.key}, {play['symbols']} symbols"
+    )
+
+
+def _twin_clock(answer: Json) -> str:
+    zone = ZoneInfo(zone_of(MarketGroup(answer["sessions"][0]["market"])))
+    now = f"{datetime.fromisoformat(answer['now']).astimezone(zone):%Y-%m-%d %H:%M:%S} {zone.key}"
+    if answer["clock"] == "stepped":
+        return f"{now}, stands still until POST /twin/clock"
+    return f"{now}, {answer['speed']:g} exchange seconds a second"
 
 
 @_screen

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import httpx
 
 from trading_core.adapters.kis import KisConnection, open_kis
 from trading_core.clock import FixedClock
+from trading_core.model.market import Currency, Instrument, Market
+from trading_core.model.order import ApprovedOrder, IntentReason, OrderIntent, OrderType, Side
 
 APP_KEY = "PSappkey0123456789abcdefghijklmnopqr"
 APP_SECRET = "s3cr3t/" + "Zx9+" * 40
@@ -38,6 +41,27 @@ def refused(code: str, text: str = "", *, status: int = 500, rt_cd: str = "1") -
 def token_refused(code: str, text: str = "") -> httpx.Response:
     """The other envelope, of the token path alone."""
     return httpx.Response(403, json={"error_code": code, "error_description": text})
+
+
+SAMSUNG = Instrument("005930", Market.KR)
+ACCEPTED = ok(output={"KRX_FWDG_ORD_ORGNO": "06010", "ODNO": "0000117057", "ORD_TMD": "103000"})
+
+
+def buy(
+    instrument: Instrument = SAMSUNG,
+    price: str = "70000",
+    *,
+    side: Side = Side.BUY,
+    kind: OrderType = OrderType.LIMIT,
+    quantity: int = 3,
+) -> ApprovedOrder:
+    """An approved order for a few shares."""
+    limit = None if kind is OrderType.MARKET else Decimal(price)
+    intent = OrderIntent(
+        "i", "d", instrument, date(2026, 11, 20), side, quantity, kind, limit,
+        Decimal(price), Currency.KRW, IntentReason.ENTRY, NOW,
+    )  # fmt: skip
+    return ApprovedOrder(intent, NOW)
 
 
 class StandIn:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from copy import copy
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 from trading_core.model.market import Currency, Instrument, Market, MarketGroup
-from trading_core.model.order import OrderType, Side
+from trading_core.model.order import NoticeKind, OrderType, Side
 from trading_core.model.price import (
     BookLevel,
     DailyBar,
@@ -17,6 +18,7 @@ from trading_core.model.price import (
     Ranking,
     RankRow,
 )
+from trading_core.rules.calendar import Phase
 from trading_core.rules.markets import currency_of
 from trading_core.twin.venue import (
     AccountSpec,
@@ -24,8 +26,10 @@ from trading_core.twin.venue import (
     NewOrder,
     RefusalKind,
     RowKind,
+    TradingState,
     VenueFill,
     VenueHolding,
+    VenueNotice,
     VenueOrder,
     VenueRefusal,
     VenueState,
@@ -36,12 +40,14 @@ ACCOUNT = "12345678-01"
 KR_NOW = datetime(2026, 11, 20, 1, 30, tzinfo=UTC)
 US_NOW = datetime(2026, 11, 20, 15, 30, tzinfo=UTC)
 SESSION = date(2026, 11, 20)
+CONTINUOUS = TradingState(Phase.CONTINUOUS, halted=False)
 
 
 class VenueDouble:
     """``prices`` maps an instrument to (last, previous close); cash never settles late.
 
-    ``refuse`` makes the next order fail with that kind. Weekdays are sessions.
+    ``refuse`` makes the next order fail with that kind, ``requests`` are the orders as they came,
+    ``states`` says which symbols do not trade continuously. Weekdays are sessions.
     """
 
     def __init__(
@@ -63,6 +69,9 @@ class VenueDouble:
         self.rows: list[VenueOrder] = []
         self.executions: list[VenueFill] = []
         self.refuse: RefusalKind | None = None
+        self.requests: list[NewOrder] = []
+        self.states: dict[str, TradingState] = {}
+        self.listeners: list[Callable[[VenueNotice], None]] = []
 
     def advance_to(self, at: datetime) -> list[VenueFill]:
         self.now = at
@@ -97,16 +106,29 @@ class VenueDouble:
         bids = tuple(BookLevel(last - step * n, 20 * n) for n in range(1, 11))
         return OrderBook(item, asks, bids, self.now)
 
-    def daily_bars(self, symbol: str, *, start: date | None, end: date) -> list[DailyBar]:
-        """One bar a weekday, 300 of them up to the session, each close one above the last."""
+    def trading_state(self, symbol: str) -> TradingState | None:
+        return self.states.get(symbol, CONTINUOUS) if symbol in self.prices else None
+
+    def daily_bars(
+        self, symbol: str, *, start: date | None, end: date, adjusted: bool = True
+    ) -> list[DailyBar]:
+        """One bar a weekday, 300 of them up to the session, each close one above the last.
+
+        As they were traded they are ten times as high: a split lies ahead of them all.
+        """
         days = [SESSION - timedelta(days=n) for n in range(420)]
         days = [day for day in days if day.weekday() < 5][:300]
         bars = []
         for index, day in enumerate(reversed(days)):
-            close = Decimal(1000 + index)
+            close = Decimal(1000 + index) * (1 if adjusted else 10)
             if (start is None or start <= day) and day <= end and symbol in self.prices:
                 bars.append(DailyBar(day, close, close + 5, close - 5, close, 100 + index))
         return bars
+
+    def bars_between(self, symbol: str, *, after: datetime, until: datetime) -> list[MinuteBar]:
+        """The minutes of the session that end in (after, until]."""
+        bars = self.minute_bars(symbol, session=SESSION, until=until)
+        return [bar for bar in bars if after < bar.start_at + timedelta(minutes=1) <= until]
 
     def minute_bars(self, symbol: str, *, session: date, until: datetime) -> list[MinuteBar]:
         """Bars from 90 minutes before 'now' of that day on, close = 100, 101, ..."""
@@ -138,7 +160,8 @@ class VenueDouble:
             raise VenueRefusal(self.refuse, "as told")
         if order.symbol not in self.prices:
             raise VenueRefusal(RefusalKind.UNKNOWN_SYMBOL, order.symbol)
-        return self._append(
+        self.requests.append(order)
+        row = self._append(
             RowKind.NEW,
             self.prices[order.symbol][0],
             order.side,
@@ -146,6 +169,10 @@ class VenueDouble:
             order.quantity,
             order.limit_price,
         )
+        row.pricing, row.time_in_force = order.pricing, order.time_in_force
+        row.trigger_price = order.trigger_price
+        self._tell(NoticeKind.ACCEPTED, row)
+        return row
 
     def _append(
         self,
@@ -178,7 +205,7 @@ class VenueDouble:
         row = self._working(order_no)
         moved = quantity or row.remaining_quantity
         row.cancelled_quantity += moved
-        return self._append(
+        return self._done(
             RowKind.MODIFY, row.instrument, row.side, row.order_type, moved, limit_price, order_no
         )
 
@@ -186,9 +213,26 @@ class VenueDouble:
         row = self._working(order_no)
         gone = quantity or row.remaining_quantity
         row.cancelled_quantity += gone
-        return self._append(
+        return self._done(
             RowKind.CANCEL, row.instrument, row.side, row.order_type, gone, None, order_no
         )
+
+    def _done(self, *terms: object) -> VenueOrder:
+        """A modify or cancel, taken and in effect at once."""
+        row = self._append(*terms)  # type: ignore[arg-type]
+        self._tell(NoticeKind.ACCEPTED, row)
+        self._tell(NoticeKind.CONFIRMED, row)
+        return row
+
+    def _tell(
+        self, kind: NoticeKind, row: VenueOrder, execution: tuple[int, Decimal] | None = None
+    ) -> None:
+        quantity, price = execution or (row.quantity, row.limit_price)
+        for listener in self.listeners:
+            listener(VenueNotice(kind, copy(row), quantity, price, self.now))
+
+    def listen(self, listener: Callable[[VenueNotice], None]) -> None:
+        self.listeners.append(listener)
 
     def fill(self, order_no: int, quantity: int, price: str) -> None:
         """Let part of an order trade."""
@@ -201,6 +245,13 @@ class VenueDouble:
                 order_no, ACCOUNT, row.instrument, row.side, quantity, Decimal(price), self.now
             )
         )
+        self._tell(NoticeKind.FILLED, row, (quantity, Decimal(price)))
+
+    def reject(self, order_no: int) -> None:
+        """Let the exchange refuse what is left of an order it had taken."""
+        row = self.rows[order_no - 1]
+        row.rejected_quantity += row.remaining_quantity
+        self._tell(NoticeKind.REJECTED, row)
 
     def orders(self, account_no: str, *, start: date, end: date) -> list[VenueOrder]:
         return [row for row in self.rows if start <= row.session <= end]

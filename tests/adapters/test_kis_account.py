@@ -7,7 +7,7 @@ import pytest
 
 from tests.kis_stand_in import NOW, StandIn, connect, ok, pages, refused
 from trading_core.clock import FixedClock
-from trading_core.errors import BrokerUnavailable
+from trading_core.errors import BrokerUnavailable, NotOffered
 from trading_core.model.market import Currency, Instrument, Market, MarketGroup
 from trading_core.model.order import Side
 
@@ -333,3 +333,152 @@ async def test_a_known_instrument_lends_its_name_and_exchange(host, tmp_path):
     async with connect(host, tmp_path, instruments={"SPY": spy}) as kis:
         account = await kis.broker.account(MarketGroup.US)
     assert account.holdings[0].instrument is spy
+
+
+def kr_open(number, **changes):
+    row = kr_order(number, psbl_qty="6", excg_id_dvsn_cd="NXT")
+    for absent in ("ord_dt", "sll_buy_dvsn_cd_name", "avg_prvs", "cncl_cfrm_qty", "rmn_qty"):
+        del row[absent]
+    return row | {"rvse_cncl_dvsn_name": "현금매수"} | changes
+
+
+async def test_open_korean_orders_have_a_query_of_their_own(host, tmp_path):
+    done = kr_open("12", psbl_qty="0", tot_ccld_qty="10", tot_ccld_amt="699000")
+    parts = ([kr_open("13", ord_tmd="101500")], [kr_open("11"), done, {}])
+    host.on("/inquire-psbl-rvsecncl", *pages("output", *parts, suffix="100"))
+    async with connect(host, tmp_path) as kis:
+        orders = await kis.broker.open_orders(MarketGroup.KR)
+    assert [(o.order_no[-2:], o.remaining_quantity, o.route) for o in orders] == [
+        ("11", 6, "NXT"), ("13", 6, "NXT"),
+    ]  # fmt: skip
+    assert (orders[0].session, orders[0].branch_no) == (SESSION, "06010")
+    asked = host.sent("/inquire-psbl-rvsecncl")[0]
+    assert asked.headers["tr_id"] == "TTTC0084R"
+    assert (asked.url.params["INQR_DVSN_1"], asked.url.params["INQR_DVSN_2"]) == ("0", "0")
+
+
+async def test_on_paper_open_korean_orders_come_from_the_day_s_listing(host, tmp_path):
+    rows = [kr_order("11"), kr_order("12", rmn_qty="0")]
+    host.on("/inquire-daily-ccld", *pages("output1", rows, suffix="100"))
+    async with connect(host, tmp_path, personality="paper") as kis:
+        orders = await kis.broker.open_orders(MarketGroup.KR)
+    assert [order.order_no[-2:] for order in orders] == ["11"]
+    assert host.sent("/inquire-daily-ccld")[0].url.params["CCLD_DVSN"] == "02"
+
+
+@pytest.mark.parametrize(
+    ("told", "route"),
+    [
+        ({"excg_id_dvsn_Cd": "NXT"}, "NXT"), ({"excg_id_dvsn_cd": "SOR"}, "SOR"),
+        ({"excg_id_dvsn_Cd": "KRX"}, "KRX"), ({}, ""), ({"excg_id_dvsn_Cd": "???"}, ""),
+    ],
+)  # fmt: skip
+async def test_the_route_of_an_order_is_kept(host, tmp_path, told, route):
+    host.on("/inquire-daily-ccld", *pages("output1", [kr_order("11", **told)], suffix="100"))
+    async with connect(host, tmp_path) as kis:
+        [order] = await kis.broker.orders(MarketGroup.KR, SESSION)
+    assert order.route == route
+
+
+async def test_what_can_be_sold_in_korea(host, tmp_path):
+    samsung, other = Instrument("005930", Market.KR), Instrument("000001", Market.KR)
+    host.on("/inquire-psbl-sell", ok(output={"pdno": "005930", "ord_psbl_qty": "4"}))
+    host.on(
+        "/inquire-balance",
+        *pages("output1", [kr_holding("005930")], suffix="100", output2=CASH),
+    )
+    async with connect(host, tmp_path) as kis:
+        assert await kis.broker.sellable(samsung) == 4
+        with pytest.raises(BrokerUnavailable, match="another security"):
+            await kis.broker.sellable(other)
+    assert host.sent("/inquire-psbl-sell")[0].headers["tr_id"] == "TTTC8408R"
+    async with connect(host, tmp_path, personality="paper") as kis:
+        assert await kis.broker.sellable(samsung) == 7
+        assert await kis.broker.sellable(other) == 0
+    assert len(host.sent("/inquire-psbl-sell")) == 2
+
+
+async def test_what_can_be_bought_without_credit(host, tmp_path):
+    host.on("/inquire-psbl-order", ok(output={"nrcvb_buy_qty": "92", "max_buy_qty": "300"}))
+    host.on("/inquire-psamount", ok(output={"max_ord_psbl_qty": "12", "ord_psbl_qty": "40"}))
+    async with connect(host, tmp_path) as kis:
+        assert await kis.broker.buyable(Instrument("005930", Market.KR), D("7E+4")) == 92
+        assert await kis.broker.buyable(Instrument("AAPL", Market.US_NASDAQ), D("231.50")) == 12
+        host.on("/inquire-psbl-order", ok(output={}))
+        with pytest.raises(BrokerUnavailable, match="nrcvb_buy_qty is missing"):
+            await kis.broker.buyable(Instrument("005930", Market.KR), D(70000))
+    at_home, abroad = host.sent("/inquire-psbl-order")[0], host.sent("/inquire-psamount")[0]
+    assert (at_home.url.params["PDNO"], at_home.url.params["ORD_UNPR"]) == ("005930", "70000")
+    assert (abroad.url.params["OVRS_EXCG_CD"], abroad.url.params["OVRS_ORD_UNPR"]) == (
+        "NASD", "231.5",
+    )  # fmt: skip
+
+
+def us_open(number, **changes):
+    row = us_order(number, rvse_cncl_dvsn_cd="00")
+    for absent in ("rvse_cncl_dvsn", "dmst_ord_dt", "thco_ord_tmd"):
+        del row[absent]
+    return row | changes
+
+
+async def test_open_foreign_orders_have_a_query_of_their_own(host, tmp_path):
+    host.on("/inquire-nccs", *pages("output", [us_open("1")], [us_open("2")], suffix="200"))
+    async with connect(host, tmp_path, clock=FixedClock(US_NOW)) as kis:
+        orders = await kis.broker.open_orders(MarketGroup.US)
+    assert [(o.order_no[-1], o.remaining_quantity, o.session) for o in orders] == [
+        ("1", 6, US_SESSION), ("2", 6, US_SESSION),
+    ]  # fmt: skip
+    [first, second] = host.sent("/inquire-nccs")
+    assert first.headers["tr_id"] == "TTTS3018R"
+    assert first.url.params["OVRS_EXCG_CD"] == "NASD"
+    assert second.headers["tr_cont"] == "N"
+
+
+async def test_on_paper_open_foreign_orders_come_from_the_day_s_listing(host, tmp_path):
+    rows = [us_order("1"), us_order("2", nccs_qty="0")]
+    host.on("/inquire-ccnl", *pages("output", rows, suffix="200"))
+    async with connect(host, tmp_path, personality="paper", clock=FixedClock(US_NOW)) as kis:
+        orders = await kis.broker.open_orders(MarketGroup.US)
+    assert [order.order_no[-1] for order in orders] == ["1"]
+    assert not host.sent("/inquire-nccs")
+
+
+@pytest.mark.parametrize(
+    ("told", "moment"),
+    [
+        # 11:00 of the session in New York, told in Seoul's time and in New York's.
+        ("010000", datetime(2026, 11, 19, 16, 0, tzinfo=UTC)),
+        ("110000", datetime(2026, 11, 19, 16, 0, tzinfo=UTC)),
+        ("233500", datetime(2026, 11, 19, 14, 35, tzinfo=UTC)),
+    ],
+)
+async def test_a_time_of_nobody_s_clock_is_read_as_one_that_is_over(host, tmp_path, told, moment):
+    host.on("/inquire-nccs", *pages("output", [us_open("1", ord_tmd=told)], suffix="200"))
+    async with connect(host, tmp_path, clock=FixedClock(US_NOW)) as kis:
+        [order] = await kis.broker.open_orders(MarketGroup.US)
+    assert order.ordered_at == moment
+
+
+async def test_deposits_by_currency_are_read_by_the_header_alone(host, tmp_path):
+    def row(currency, amount):
+        return {"crcy_cd": currency, "frcr_dncl_amt_2": amount}
+
+    first = ok("M", output1=[], output2=[row("USD", "1000.50"), row("XXX", "1"), {}], output3={})
+    host.on("/inquire-present-balance", first, ok("D", output2=[row("JPY", "5000")]))
+    async with connect(host, tmp_path) as kis:
+        deposits = await kis.broker.deposits()
+    assert deposits == {Currency.USD: D("1000.50"), Currency.JPY: 5000}
+    asked = host.sent("/inquire-present-balance")
+    assert [request.headers["tr_cont"] for request in asked] == ["", "N"]
+    assert not [key for key in asked[1].url.params if key.startswith("CTX")]
+    assert asked[0].headers["tr_id"] == "CTRP6504R"
+    async with connect(host, tmp_path, personality="paper") as kis:
+        with pytest.raises(NotOffered, match="paper"):
+            await kis.broker.deposits()
+
+
+async def test_a_margin_of_two_pages_is_read_to_its_end(host, tmp_path):
+    host.on("/inquire-balance", *pages("output1", [], suffix="200"))
+    host.on("/foreign-margin", ok("F", output=[{}]), ok("D", output=[margin_row("USD")]))
+    async with connect(host, tmp_path) as kis:
+        assert (await kis.broker.account(MarketGroup.US)).cash == 1250

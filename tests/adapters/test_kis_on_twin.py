@@ -1,9 +1,12 @@
 """The client against the twin over real HTTP, with things going wrong on the way."""
 
+import asyncio
+import contextlib
 import logging
 from datetime import date, timedelta
 from decimal import Decimal
 from types import SimpleNamespace
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -11,6 +14,7 @@ from trading_core.adapters.kis import open_kis
 from trading_core.errors import (
     BrokerUnavailable,
     OrderOutcomeUnknown,
+    OrderRejected,
     RateLimited,
     TokenExpired,
 )
@@ -111,6 +115,66 @@ async def test_a_reply_that_comes_too_late_leaves_the_outcome_unknown(stage):
         with pytest.raises(OrderOutcomeUnknown):
             await kis.broker.submit(buy(stage.venue))
         assert len(await kis.broker.orders(MarketGroup.KR, SESSION)) == 1
+
+
+class CountingFront:
+    """Passes everything on to the twin byte by byte, and counts the orders on their way."""
+
+    def __init__(self, port):
+        self._port = port
+        self.orders = 0
+
+    async def __call__(self, reader, writer):
+        upstream, out = await asyncio.open_connection("127.0.0.1", self._port)
+
+        async def pump(source, target, count):
+            with contextlib.suppress(ConnectionError):
+                while data := await source.read(65536):
+                    if count:
+                        self.orders += data.count(b"POST /uapi/domestic-stock/v1/trading/order")
+                    target.write(data)
+                    await target.drain()
+            with contextlib.suppress(ConnectionError):
+                target.close()
+
+        await asyncio.gather(pump(reader, out, True), pump(upstream, writer, False))
+
+
+@pytest.mark.parametrize(
+    ("action", "error"),
+    [
+        ("drop_after", OrderOutcomeUnknown),
+        ("drop_before", OrderOutcomeUnknown),
+        ("http_500_after", OrderOutcomeUnknown),
+        ("http_500", OrderOutcomeUnknown),
+        ("garbage", OrderOutcomeUnknown),
+        ("delay_ms", OrderOutcomeUnknown),
+        ("rate_limit", RateLimited),
+        ("expire_token", TokenExpired),
+        ("reject", OrderRejected),
+    ],
+)
+@pytest.mark.parametrize("what", ["submit", "cancel", "modify"])
+async def test_whatever_goes_wrong_an_order_is_on_the_wire_exactly_once(stage, action, error, what):
+    front = CountingFront(urlsplit(stage.twin.base_url).port)
+    server = await asyncio.start_server(front, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    more = {"delay_ms": 900} if action == "delay_ms" else {}
+    async with server, stage.connect(base_url=url, timeout_seconds=0.6) as kis:
+        await kis.broker.submit(buy(stage.venue))
+        [order] = await kis.broker.orders(MarketGroup.KR, SESSION)
+        front.orders = 0
+        stage.spoil(action, path="/trading/order", **more)
+        price = stage.venue.quote(order.instrument.symbol).lower_limit
+        send = {
+            "submit": lambda: kis.broker.submit(buy(stage.venue)),
+            "cancel": lambda: kis.broker.cancel(order),
+            "modify": lambda: kis.broker.modify(order, limit_price=str(price)),
+        }[what]
+        with pytest.raises(error):
+            await send()
+        await asyncio.sleep(0)
+        assert front.orders == 1
 
 
 @pytest.mark.parametrize("action", ["drop_before", "drop_after", "http_500", "rate_limit"])

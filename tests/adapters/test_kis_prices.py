@@ -230,7 +230,7 @@ def kr_history(request):
 async def test_daily_bars_are_the_newest_oldest_first(host, tmp_path, count):
     host.on("/inquire-daily-itemchartprice", kr_history)
     until = date(2026, 11, 20)
-    async with connect(host, tmp_path) as kis:
+    async with connect(host, tmp_path, clock=FixedClock(NOW + timedelta(days=1))) as kis:
         bars = await kis.market_data.daily_bars(SAMSUNG, until=until, count=count)
     assert len(bars) == count
     days = [bar.session for bar in bars]
@@ -242,6 +242,35 @@ async def test_daily_bars_are_the_newest_oldest_first(host, tmp_path, count):
     assert len(host.sent("/inquire-daily-itemchartprice")) == (count + 99) // 100
     sent = host.sent("/inquire-daily-itemchartprice")[0].url.params
     assert sent["FID_ORG_ADJ_PRC"] == "0"
+
+
+@pytest.mark.parametrize(("adjusted", "long", "short"), [(True, "0", "1"), (False, "1", "0")])
+async def test_the_two_queries_of_daily_bars_mean_the_opposite_by_the_same_flag(
+    host, tmp_path, adjusted, long, short
+):
+    rows = kr_bars(date(2026, 11, 1), date(2026, 11, 20))
+    host.on("/inquire-daily-itemchartprice", ok(output2=rows))
+    host.on("/inquire-daily-price", ok(output=rows))
+    async with connect(host, tmp_path) as kis:
+        data, until = kis.market_data, date(2026, 11, 20)
+        few = await data.daily_bars(SAMSUNG, until=until, count=10, adjusted=adjusted)
+        await data.daily_bars(SAMSUNG, until=until, count=31, adjusted=adjusted)
+        earlier = until - timedelta(days=1)
+        await data.daily_bars(SAMSUNG, until=earlier, count=2, adjusted=adjusted)
+    assert [bar.session.day for bar in few] == [9, 10, 11, 12, 13, 16, 17, 18, 19, 20]
+    [recent] = host.sent("/inquire-daily-price")
+    assert recent.url.params["FID_ORG_ADJ_PRC"] == short
+    flags = {r.url.params["FID_ORG_ADJ_PRC"] for r in host.sent("/inquire-daily-itemchartprice")}
+    assert flags == {long}
+
+
+@pytest.mark.parametrize(("adjusted", "flag"), [(True, "1"), (False, "0")])
+async def test_foreign_bars_come_adjusted_or_raw(host, tmp_path, adjusted, flag):
+    host.on("/dailyprice", ok(output2=[us_bar("20261119")]))
+    async with connect(host, tmp_path) as kis:
+        until = date(2026, 11, 19)
+        await kis.market_data.daily_bars(APPLE, until=until, count=1, adjusted=adjusted)
+    assert host.sent("/dailyprice")[0].url.params["MODP"] == flag
 
 
 async def test_a_young_listing_has_fewer_bars(host, tmp_path):
@@ -429,14 +458,51 @@ async def test_a_day_that_the_holiday_list_does_not_name_is_unknown(host, tmp_pa
             await kis.market_data.is_trading_day(MarketGroup.KR, date(2026, 11, 20))
 
 
-async def test_a_foreign_market_that_is_not_listed_is_shut(host, tmp_path):
-    row = {"tr_natn_cd": "392", "natn_eng_abrv_cd": "JP", "acpl_sttl_dt": "20261130"}
-    host.on("/countries-holiday", ok("D", output=[row]))
+def settlements(**dates):
+    """Answers the settlement list: ``d20261126="20261130"`` for the US, absent days are shut."""
+
+    def answer(request):
+        settles = dates.get(f"d{request.url.params['TRAD_DT']}")
+        row = {"tr_natn_cd": "840", "natn_eng_abrv_cd": "US", "acpl_sttl_dt": settles}
+        other = {"tr_natn_cd": "392", "natn_eng_abrv_cd": "JP", "acpl_sttl_dt": "20261120"}
+        return ok("D", output=[other, *([row] if settles else [])])
+
+    return answer
+
+
+async def is_us_day(host, tmp_path, day):
     async with connect(host, tmp_path) as kis:
-        data, day = kis.market_data, date(2026, 11, 26)
-        assert await data.is_trading_day(MarketGroup.JP, day)
-        assert not await data.is_trading_day(MarketGroup.US, day)
-        assert not await data.is_trading_day(MarketGroup.JP, date(2026, 11, 28))
+        return await kis.market_data.is_trading_day(MarketGroup.US, day)
+
+
+async def test_a_foreign_market_that_is_not_listed_is_shut(host, tmp_path):
+    host.on("/countries-holiday", settlements(d20261125="20261127"))
+    assert not await is_us_day(host, tmp_path, date(2026, 11, 26))
+    assert await is_us_day(host, tmp_path, date(2026, 11, 25))
+    assert not await is_us_day(host, tmp_path, date(2026, 11, 28))
+
+
+async def test_a_foreign_market_listed_with_the_dates_of_the_next_session_is_shut(host, tmp_path):
+    days = {"d20261124": "20261125", "d20261125": "20261127", "d20261126": "20261130"}
+    host.on("/countries-holiday", settlements(**days, d20261127="20261130"))
+    assert not await is_us_day(host, tmp_path, date(2026, 11, 26))
+    for day in (24, 25, 27):
+        assert await is_us_day(host, tmp_path, date(2026, 11, day)), day
+
+
+async def test_a_day_on_which_only_the_banks_rest_is_a_trading_day(host, tmp_path):
+    # Columbus Day: trades of the Friday before and of the Monday itself settle on the Tuesday.
+    days = {"d20261008": "20261009", "d20261009": "20261013", "d20261012": "20261013"}
+    host.on("/countries-holiday", settlements(**days, d20261013="20261014"))
+    for day in (8, 9, 12, 13):
+        assert await is_us_day(host, tmp_path, date(2026, 10, day)), day
+
+
+async def test_a_listed_market_without_a_date_is_no_answer(host, tmp_path):
+    row = {"tr_natn_cd": "840", "acpl_sttl_dt": ""}
+    host.on("/countries-holiday", ok("D", output=[row]))
+    with pytest.raises(BrokerUnavailable, match="settlement date"):
+        await is_us_day(host, tmp_path, date(2026, 11, 25))
 
 
 async def test_quotes_leave_out_and_log_what_fails(host, tmp_path, caplog):

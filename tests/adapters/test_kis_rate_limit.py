@@ -76,7 +76,7 @@ async def test_an_order_overtakes_the_reads_that_wait(tmp_path):
         done.append(name)
 
     await limiter.acquire()
-    reads = [asyncio.create_task(call(f"read {n}", Priority.READ)) for n in range(4)]
+    reads = [asyncio.create_task(call(f"read {n}", Priority.CANDIDATE)) for n in range(4)]
     await asyncio.sleep(0.01)
     order = asyncio.create_task(call("order", Priority.ORDER))
     await asyncio.gather(order, *reads)
@@ -93,7 +93,7 @@ async def test_the_reads_of_another_limiter_wait_for_an_order_too(tmp_path):
         done.append(name)
 
     await ours.acquire()
-    read = asyncio.create_task(call(theirs, "read", Priority.READ))
+    read = asyncio.create_task(call(theirs, "read", Priority.CANDIDATE))
     await asyncio.sleep(0.01)
     await asyncio.gather(call(ours, "order", Priority.ORDER), read)
     assert done == ["order", "read"]
@@ -159,3 +159,42 @@ async def test_slots_never_come_closer_than_the_interval(tmp_path, monkeypatch):
         granted.append(now)
     assert min(b - a for a, b in pairwise(granted)) >= 0.1 - 1e-9
     assert granted[-1] - granted[0] < 19 * 0.1 + 1e-6
+
+
+async def test_holdings_overtake_candidates_and_orders_overtake_both(tmp_path):
+    ours, theirs = (RateLimiter(tmp_path / "calls", 20) for _ in range(2))
+    done = []
+
+    async def call(limiter, priority):
+        await limiter.acquire(priority)
+        done.append(priority)
+
+    await ours.acquire()
+    waiting = [
+        asyncio.create_task(call(limiter, Priority.CANDIDATE))
+        for limiter in (ours, theirs)
+        for _ in range(2)
+    ]
+    await asyncio.sleep(0.005)
+    waiting += [asyncio.create_task(call(ours, Priority.HOLDING)) for _ in range(3)]
+    await asyncio.sleep(0.005)
+    waiting.append(asyncio.create_task(call(theirs, Priority.ORDER)))
+    await asyncio.gather(*waiting)
+    assert done == sorted(done)
+    assert len(done) == 8
+
+
+async def test_a_holding_that_never_comes_delays_candidates_by_two_slots_at_most(tmp_path):
+    limiter = RateLimiter(tmp_path / "calls", 20)
+    await limiter.acquire()
+    holding = asyncio.create_task(limiter.acquire(Priority.HOLDING))
+    await asyncio.sleep(0)
+    holding.cancel()
+    began = time.monotonic()
+    await limiter.acquire()
+    assert time.monotonic() - began <= 0.05 * 3 + 0.1
+
+
+async def test_the_file_is_for_its_owner_only(tmp_path):
+    await RateLimiter(tmp_path / "calls", 100).acquire()
+    assert (tmp_path / "calls").stat().st_mode & 0o777 == 0o600

@@ -22,9 +22,9 @@ from tests.kis_stand_in import (
     refused,
     token_refused,
 )
+from trading_core.adapters.kis.auth import Credentials
 from trading_core.adapters.kis.redaction import Redactor
 from trading_core.adapters.kis.tokens import IssuedToken
-from trading_core.adapters.kis.transport import Credentials
 from trading_core.errors import ConfigError, TradingError
 from trading_core.model.market import Currency, Instrument, Market, MarketGroup
 from trading_core.model.order import ApprovedOrder, IntentReason, OrderIntent, OrderType, Side

@@ -185,3 +185,65 @@ async def test_the_file_is_replaced_in_one_piece(tmp_path, clock):
         [path] = tmp_path.glob("token-*.json")
         assert json.loads(path.read_text())["token"]
     assert not list(tmp_path.glob(".token-*"))
+
+
+class Repeater(Issuer):
+    """Hands out one token again and again, and says until when it lives."""
+
+    def __init__(self, expires_at):
+        super().__init__()
+        self.expires_at = expires_at
+
+    async def __call__(self):
+        issued = await super().__call__()
+        return IssuedToken("the-same", issued.lifetime, self.expires_at)
+
+
+async def test_a_token_lives_no_longer_than_the_time_the_broker_names(tmp_path, clock):
+    until = NOW + timedelta(hours=3)
+    issuer = Repeater(until)
+    tokens = cache(tmp_path, issuer, clock)
+    await tokens.get()
+    [path] = tmp_path.glob("token-*.json")
+    assert datetime.fromisoformat(json.loads(path.read_text())["expires_at"]) == until
+    clock.advance(timedelta(hours=2, minutes=50))
+    await tokens.get()
+    assert issuer.count == 2
+
+
+async def test_a_token_that_is_handed_out_again_keeps_its_end(tmp_path, clock):
+    # Lives until 23:00 in Seoul: handed out again half an hour before, it is not good for a day.
+    until = MIDNIGHT_IN_SEOUL - timedelta(hours=1)
+    tokens = cache(tmp_path, Repeater(until), clock)
+    await tokens.get()
+    clock.advance(until - NOW - timedelta(minutes=20))
+    assert await tokens.get() == "the-same"
+    [path] = tmp_path.glob("token-*.json")
+    assert datetime.fromisoformat(json.loads(path.read_text())["expires_at"]) == until
+
+
+async def test_a_repeated_token_keeps_its_end_even_when_the_reply_names_none(tmp_path, clock):
+    issuer = Issuer(timedelta(hours=2))
+    tokens = cache(tmp_path, issuer, clock)
+    await tokens.get()
+    issuer.count -= 1
+    clock.advance(timedelta(hours=1, minutes=55))
+    assert await tokens.get() == "token-1"
+    [path] = tmp_path.glob("token-*.json")
+    kept = datetime.fromisoformat(json.loads(path.read_text())["expires_at"])
+    assert kept == NOW + timedelta(hours=2)
+
+
+async def test_a_stated_end_in_the_past_belongs_to_another_clock(tmp_path, clock):
+    tokens = cache(tmp_path, Repeater(NOW - timedelta(days=400)), clock)
+    assert [await tokens.get(), await tokens.get()] == ["the-same"] * 2
+    assert clock.waits == []
+
+
+async def test_the_token_at_hand_is_told_without_asking(tmp_path, clock):
+    issuer = Issuer()
+    tokens = cache(tmp_path, issuer, clock)
+    assert tokens.current() == ""
+    await tokens.get()
+    assert cache(tmp_path, issuer, clock).current() == "token-1"
+    assert issuer.count == 1

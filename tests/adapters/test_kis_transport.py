@@ -3,12 +3,20 @@
 import asyncio
 import json
 from datetime import date, timedelta
-from decimal import Decimal
 
 import httpx
 import pytest
 
-from tests.kis_stand_in import NOW, StandIn, connect, ok, refused, token_refused
+from tests.kis_stand_in import (
+    ACCEPTED,
+    NOW,
+    StandIn,
+    buy,
+    connect,
+    ok,
+    refused,
+    token_refused,
+)
 from trading_core.clock import FixedClock
 from trading_core.errors import (
     BrokerUnavailable,
@@ -19,23 +27,12 @@ from trading_core.errors import (
     RateLimited,
     TokenExpired,
 )
-from trading_core.model.market import Currency, Instrument, Market, MarketGroup
-from trading_core.model.order import ApprovedOrder, IntentReason, OrderIntent, OrderType, Side
+from trading_core.model.market import Instrument, Market, MarketGroup
 
 SAMSUNG = Instrument("005930", Market.KR)
 PRICE = "/inquire-price"
 ORDER = "/order-cash"
 GOOD_PRICE = ok(output={"stck_prpr": "70000"})
-ACCEPTED = ok(output={"KRX_FWDG_ORD_ORGNO": "06010", "ODNO": "0000117057", "ORD_TMD": "103000"})
-
-
-def buy(instrument=SAMSUNG, price="70000", *, side=Side.BUY, kind=OrderType.LIMIT, quantity=3):
-    limit = None if kind is OrderType.MARKET else Decimal(price)
-    intent = OrderIntent(
-        "i", "d", instrument, date(2026, 11, 20), side, quantity, kind, limit,
-        Decimal(price), Currency.KRW, IntentReason.ENTRY, NOW,
-    )  # fmt: skip
-    return ApprovedOrder(intent, NOW)
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ import pytest
 from tests.twin_client import ACCOUNT, DOMESTIC, TwinClient, all_strings, twin_of
 from tests.venue_double import HYNIX, SAMSUNG, VenueDouble, holding, korea
 from trading_core.model.market import Instrument, Market
-from trading_core.twin.venue import RefusalKind
+from trading_core.model.order import Side
+from trading_core.twin.venue import RefusalKind, VenueFill
 from trading_core.twin.wire.codes import refusal_error
 
 QUOTES = f"{DOMESTIC}/quotations"
@@ -306,6 +307,75 @@ async def test_the_balance_tells_three_kinds_of_cash_and_pages_by_symbol() -> No
     assert all_strings(first.body)
 
 
+async def balance(client: TwinClient, **more: str) -> list[dict[str, str]]:
+    path = f"{TRADING}/inquire-balance"
+    return (await client.get(path, "TTTC8434R", **ACCOUNT, **more)).body["output1"]
+
+
+async def test_what_was_sold_out_stays_with_a_quantity_of_zero_until_it_has_settled() -> None:
+    venue = korea()
+
+    def sold(days_ago: int) -> None:
+        at = venue.now - timedelta(days=days_ago)
+        venue.executions = [
+            VenueFill(1, "12345678-01", SAMSUNG, Side.SELL, 4, Decimal(71000), at),
+        ]
+
+    async with twin_of(venue) as client:
+        sold(1)
+        (yesterday,) = await balance(client)
+        sold(2)
+        (settling,) = await balance(client)
+        sold(3)
+        gone = await balance(client)
+    assert (yesterday["pdno"], yesterday["hldg_qty"], yesterday["bfdy_sll_qty"]) == (
+        "005930", "0", "4"
+    )  # fmt: skip
+    assert (settling["hldg_qty"], settling["bfdy_sll_qty"]) == ("0", "0")
+    assert gone == []
+
+
+async def test_the_balance_takes_its_three_valuations_and_no_other() -> None:
+    async with twin_of(korea()) as client:
+        path = f"{TRADING}/inquire-balance"
+        codes = [
+            (await client.get(path, "TTTC8434R", **ACCOUNT, AFHR_FLPR_YN=flag)).body["rt_cd"]
+            for flag in ("N", "Y", "X", "", "Q")
+        ]
+    assert codes == ["0", "0", "0", "0", "2"]
+
+
+async def test_a_single_ledger_record_has_a_code_of_its_own_on_the_real_host() -> None:
+    path = f"{TRADING}/inquire-psbl-order"
+    async with twin_of(korea()) as client:
+        real = await client.get(path, "TTTC8908R", **ACCOUNT)
+    async with twin_of(korea(), personality="paper") as client:
+        paper = await client.get(path, "VTTC8908R", **ACCOUNT)
+    assert (real.code, paper.code) == ("KIOK0530", "20310000")
+    assert len(real.body["msg1"]) == 80
+    assert real.headers["tr_cont"] == paper.headers["tr_cont"] == "D"
+
+
+async def test_a_value_longer_than_its_field_is_an_error_of_its_own() -> None:
+    async with twin_of(korea()) as client:
+        params = J | {"FID_COND_MRKT_DIV_CODE": "UNX"}
+        quote = await client.get(f"{QUOTES}/inquire-price", "FHKST01010100", **params)
+        order = await client.buy(QTY_ALL_ORD_YN="YES")
+    assert (quote.code, order.code) == ("OPSQ2002", "OPSQ2002")
+    assert quote.body["msg1"] == "ERROR INPUT FIELD LENGTH [FID_COND_MRKT_DIV_CODE]"
+
+
+async def test_the_extremes_of_the_calendar_year_differ_from_those_of_a_year() -> None:
+    async with twin_of(korea()) as client:
+        price = await client.get(f"{QUOTES}/inquire-price", "FHKST01010100", **J)
+    output = price.body["output"]
+    # Closes rise by one a session, so the lowest day is the first of each span.
+    assert output["stck_dryy_lwpr"] > output["w52_lwpr"]
+    assert output["dryy_lwpr_date"] == "20260101"
+    assert output["w52_lwpr_date"] == "20251120"
+    assert (output["w52_hgpr"], output["w52_hgpr_date"]) == ("71000", "20261120")
+
+
 async def test_buying_power_without_a_price_is_reckoned_at_the_upper_limit() -> None:
     venue = korea()
     venue.reserved = Decimal(1_000_000)
@@ -380,10 +450,14 @@ def test_every_kind_of_refusal_has_a_code_on_both_hosts() -> None:
         ({"ORD_UNPR": "0"}, "APBK0506"),
         ({"ORD_UNPR": "-1"}, "OPSQ2001"),
         ({"ORD_UNPR": "NaN"}, "OPSQ2001"),
-        ({"ORD_DVSN": "22"}, "APBK3026"),
-        ({"EXCG_ID_DVSN_CD": "NXT"}, "APBK3026"),
+        ({"ORD_DVSN": "21"}, "APBK3026"),
+        ({"ORD_DVSN": "22"}, "OPSQ2001"),
+        ({"ORD_DVSN": "22", "CNDT_PRIC": "0"}, "APBK0506"),
+        ({"EXCG_ID_DVSN_CD": "NYS"}, "APBK3026"),
+        ({"EXCG_ID_DVSN_CD": "NXT1"}, "OPSQ2002"),
         ({"PDNO": "999999"}, "APBK0656"),
-        ({"CANO": "1"}, "OPSQ2000"),
+        ({"CANO": "1"}, "APAC0081"),
+        ({"CANO": "99999999"}, "OPSQ2000"),
     ],
 )
 async def test_a_wrong_order_field_is_refused_and_changes_nothing(

@@ -27,7 +27,11 @@ PLAUSIBLE = {
     "ORD_UNPR": "70000", "OVRS_ORD_UNPR": "200", "ORD_DVSN": "00", "RVSE_CNCL_DVSN_CD": "02",
     "ORGN_ODNO": "1", "QTY_ALL_ORD_YN": "Y", "INQR_STRT_DT": "20261101", "NREC": "10", "NMIN": "5",
     "INQR_END_DT": "20261120", "ORD_STRT_DT": "20261101", "ORD_END_DT": "20261120",
-    "BASS_DT": "20261120", "TRAD_DT": "20261120", "PINC": "1", **ACCOUNT,
+    "BASS_DT": "20261120", "TRAD_DT": "20261120", "PINC": "1", "TDAY": "1",
+    "MINX": "3", "NDAY": "0", "GUBN": "1", "GUBN2": "1", "MODP": "1", "PRDT_TYPE_CD": "300",
+    "FID_ORG_ADJ_PRC": "0", "EXCD_01": "NAS", "SYMB_01": "AAPL", "CNDT_PRIC": "70000",
+    "FID_COND_MRKT_DIV_CODE_1": "J", "FID_INPUT_ISCD_1": "005930", "EXCG_ID_DVSN_CD": "SOR",
+    **ACCOUNT,
 }  # fmt: skip
 KEYS = sorted(
     {key for endpoint in ENDPOINTS.values() for key in endpoint.required} | set(PLAUSIBLE)

@@ -9,9 +9,19 @@ from typing import Any
 import pytest
 
 from tests.twin_client import ACCOUNT, OVERSEAS, OVERSEAS_PRICE, TwinClient, all_strings, twin_of
-from tests.venue_double import APPLE, FORD, america, holding, korea
-from trading_core.model.market import Currency
-from trading_core.twin.venue import RefusalKind
+from tests.venue_double import (
+    APPLE,
+    FORD,
+    KR_NOW,
+    US_NOW,
+    VenueDouble,
+    america,
+    holding,
+    korea,
+)
+from trading_core.model.market import Currency, Instrument, Market, MarketGroup
+from trading_core.model.order import OrderType, Side
+from trading_core.twin.venue import NewOrder, RefusalKind
 
 TRADING = f"{OVERSEAS}/trading"
 AAPL = {"AUTH": "", "EXCD": "NAS", "SYMB": "AAPL"}
@@ -198,7 +208,11 @@ def where(code: str) -> dict[str, str]:
     [
         ("TTTT1002U", {"OVRS_EXCG_CD": "NYSE"}, "APBK0656"),
         ("TTTT1002U", {"OVRS_EXCG_CD": "SEHK"}, "OPSQ2001"),
-        ("TTTT1002U", {"ORD_DVSN": "34"}, "APBK3026"),
+        ("TTTT1002U", {"ORD_DVSN": "31"}, "APBK3026"),
+        ("TTTT1002U", {"ORD_DVSN": "35"}, "APBK3026"),
+        ("TTTT1006U", {"ORD_DVSN": "36"}, "APBK3026"),
+        ("TTTT1002U", {"OVRS_ORD_UNPR": "199.505"}, "APTR0057"),
+        ("TTTT1002U", {"OVRS_ORD_UNPR": ""}, "OPSQ2001"),
         ("TTTT1002U", {"OVRS_ORD_UNPR": "0"}, "APBK0506"),
         ("TTTS1002U", {}, "OPSQ2001"),
         ("VTTT1002U", {}, "EGW02004"),
@@ -229,8 +243,8 @@ async def test_nasd_means_all_of_the_us_on_the_real_host_only() -> None:
         plain = (await client.get(path, "TTTS3012R", **where("NAS"))).body
     async with twin_of(venue, personality="paper") as client:
         paper = (await client.get(path, "VTTS3012R", **where("NASD"))).body
-    assert [row["ovrs_pdno"] for row in real["output1"]] == ["AAPL", "F"]
-    assert [row["ovrs_pdno"] for row in plain["output1"]] == ["AAPL"]
+    assert [row["ovrs_pdno"] for row in real["output1"]] == ["AAPL", "F", ""]
+    assert [row["ovrs_pdno"] for row in plain["output1"]] == ["AAPL", ""]
     assert [row["ovrs_pdno"] for row in paper["output1"]] == ["AAPL"]
     apple = real["output1"][0]
     assert (apple["pchs_avg_pric"], apple["ovrs_stck_evlu_amt"]) == ("190.0000", "606.00000000")
@@ -281,6 +295,82 @@ async def test_the_present_balance_is_whole_on_the_real_host_and_totals_only_on_
     assert (paper["output1"], paper["output2"]) == ([], [])
     assert real["output3"] == paper["output3"]
     assert real["output3"]["evlu_amt_smtl"] == str(606 * 1400)
+
+
+async def test_no_foreign_orders_are_an_empty_list() -> None:
+    path = f"{TRADING}/inquire-ccnl"
+    async with twin_of(america()) as client:
+        real = await client.get(path, "TTTS3035R", **where("%"), **SPAN)
+    async with twin_of(america(), personality="paper") as client:
+        paper = await client.get(path, "VTTS3035R", **where(""), **SPAN)
+    assert (real.code, real.body["rt_cd"], real.headers["tr_cont"]) == ("KIOK0560", "0", "D")
+    assert (paper.code, paper.body["rt_cd"]) == ("70070000", "0")
+    assert real.body["output"] == paper.body["output"] == []
+
+
+async def test_the_foreign_balance_is_padded_with_a_blank_row_on_the_real_host_only() -> None:
+    path = f"{TRADING}/inquire-balance"
+    async with twin_of(america()) as client:
+        real = (await client.get(path, "TTTS3012R", **where("NASD"))).body["output1"]
+    async with twin_of(america(), personality="paper") as client:
+        paper = (await client.get(path, "VTTS3012R", **where("NASD"))).body["output1"]
+    assert [(row["ovrs_pdno"], row["ovrs_cblc_qty"]) for row in real] == [("", "0")]
+    assert paper == []
+
+
+@pytest.mark.parametrize(
+    ("tr_id", "code", "group", "market"),
+    [
+        ("TTTS0302U", "SHAA", MarketGroup.CN, Market.CN_SHA),
+        ("TTTS0306U", "SZAA", MarketGroup.CN, Market.CN_SZA),
+        ("TTTS0312U", "HASE", MarketGroup.VN, Market.VN_HNX),
+        ("TTTS0312U", "VNSE", MarketGroup.VN, Market.VN_HSX),
+    ],
+)
+async def test_cancel_only_markets_refuse_a_modify_and_take_a_cancel(
+    tr_id: str, code: str, group: MarketGroup, market: Market
+) -> None:
+    item = Instrument("600000", market)
+    venue = VenueDouble(group, {item: ("20", "20")}, now=KR_NOW + timedelta(hours=1))
+    venue.place(NewOrder("12345678-01", "600000", Side.BUY, OrderType.LIMIT, 100, Decimal(19)))
+    body = ACCOUNT | {
+        "OVRS_EXCG_CD": code, "PDNO": "600000", "ORGN_ODNO": "1", "ORD_QTY": "100",
+        "OVRS_ORD_UNPR": "19", "ORD_SVR_DVSN_CD": "0",
+    }  # fmt: skip
+    async with twin_of(venue) as client:
+        path = f"{TRADING}/order-rvsecncl"
+        modify = await client.post(path, tr_id, RVSE_CNCL_DVSN_CD="01", **body)
+        cancel = await client.post(path, tr_id, RVSE_CNCL_DVSN_CD="02", **body)
+    assert (modify.code, cancel.code) == ("APBK3026", "APBK0013")
+
+
+@pytest.mark.parametrize(
+    ("tr_id", "code", "market", "quote_code"),
+    [
+        ("TTTT1002U", "NASD", Market.US_NASDAQ, "NAS"),
+        ("TTTT1002U", "NYSE", Market.US_NYSE, "NYS"),
+        ("TTTT1002U", "AMEX", Market.US_AMEX, "AMS"),
+        ("TTTS1002U", "SEHK", Market.HK, "HKS"),
+        ("TTTS0202U", "SHAA", Market.CN_SHA, "SHS"),
+        ("TTTS0305U", "SZAA", Market.CN_SZA, "SZS"),
+        ("TTTS0308U", "TKSE", Market.JP, "TSE"),
+        ("TTTS0311U", "HASE", Market.VN_HNX, "HNX"),
+        ("TTTS0311U", "VNSE", Market.VN_HSX, "HSX"),
+    ],
+)
+async def test_all_nine_exchanges_quote_and_take_orders(
+    tr_id: str, code: str, market: Market, quote_code: str
+) -> None:
+    item = Instrument("TEST", market)
+    venue = VenueDouble(market.group, {item: ("20", "20")}, now=US_NOW)
+    async with twin_of(venue) as client:
+        params = AAPL | {"EXCD": quote_code, "SYMB": "TEST"}
+        price = (await client.get(f"{OVERSEAS_PRICE}/price", "HHDFS00000300", **params)).body
+        change = {"OVRS_EXCG_CD": code, "PDNO": "TEST", "OVRS_ORD_UNPR": "19"}
+        placed = await order(client, tr_id, **change)
+    assert price["output"]["rsym"] == f"D{quote_code}TEST"
+    assert placed.code == "APBK0013"
+    assert venue.requests[0].limit_price == Decimal(19)
 
 
 async def test_two_venues_share_one_server_and_keep_their_books_apart() -> None:

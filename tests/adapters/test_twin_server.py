@@ -222,6 +222,42 @@ async def test_the_book_tells_every_order_fill_and_account_exactly() -> None:
     assert instruments[0]["market"] == "KR"
 
 
+async def test_the_state_tells_what_the_twin_is_and_what_it_did() -> None:
+    async with twin_of(korea(), personality="paper", layout="legacy") as client:
+        await client.get(f"{DOMESTIC}/trading/inquire-balance", "VTTC8434R", **ACCOUNT)
+        state = (await client.send("GET", "/twin/state")).body
+        assert (state["mode"], state["layout"]) == ("paper", "legacy")
+        assert (state["clock"], state["speed"]) == ("stepped", 1.0)
+        assert state["sessions"] == [
+            {
+                "group": "KR",
+                "session": "2026-11-20",
+                "is_open": True,
+                "open_at": "2026-11-20T00:00:00+00:00",
+                "close_at": "2026-11-20T06:30:00+00:00",
+            }
+        ]
+        assert state["accounts"] == [
+            {"account_no": "12345678-01", "opened_with": {"KRW": "10000000"}}
+        ]
+        assert state["counters"] == {"requests": 2, "spoiled": 0, "orders": 0, "fills": 0}
+
+
+async def test_a_twin_of_one_session_says_how_to_get_more() -> None:
+    async with twin_of(korea()) as client:
+        refused = await client.send("POST", "/twin/clock", data={"session": "next"})
+    assert refused.status == 400
+    assert "ouroboros twin serve" in refused.body["error"]
+
+
+async def test_every_reply_has_a_number_of_its_own() -> None:
+    async with twin_of(korea()) as client:
+        answers = [await client.get(PRICE, "FHKST01010100", **SAMSUNG) for _ in range(3)]
+    numbers = {answer.headers["gt_uid"] for answer in answers}
+    assert len(numbers) == 3
+    assert {len(number) for number in numbers} == {32}
+
+
 async def test_only_loopback_is_listened_on_unless_allowed() -> None:
     with pytest.raises(ConfigError, match="loopback"):
         await serve(korea(), host="0.0.0.0")

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from trading_core.adapters.kis import open_kis
+from trading_core.adapters.kis import KisConnection, open_kis
 from trading_core.adapters.simulated import SimulatedBroker
 from trading_core.errors import BrokerError, NotOffered, OrderRejected
 from trading_core.model.market import Instrument, MarketGroup
@@ -30,7 +30,15 @@ from trading_core.twin.venue import AccountSpec
 
 ACCOUNT = "12345678-01"
 SESSION = date(2026, 11, 20)
-CASH = {MarketGroup.KR: Decimal(500_000_000), MarketGroup.US: Decimal(500_000)}
+CASH = {
+    MarketGroup.KR: Decimal(500_000_000),
+    MarketGroup.US: Decimal(500_000),
+    MarketGroup.JP: Decimal(100_000_000),
+    MarketGroup.HK: Decimal(10_000_000),
+    MarketGroup.CN: Decimal(10_000_000),
+    MarketGroup.VN: Decimal(20_000_000_000),
+}
+FACES = ("kis-real", "kis-paper", "simulated")
 _TAPES: dict[MarketGroup, Tape] = {}
 
 
@@ -42,6 +50,7 @@ class Face:
     market_data: MarketData
     venue: SimulatedExchange
     paper: bool
+    kis: KisConnection | None = None
 
     @property
     def group(self) -> MarketGroup:
@@ -82,7 +91,10 @@ class Face:
     def resting(self, quantity: int) -> ApprovedOrder:
         """A buy well below the market that does not fill at once."""
         quote = self.quote(self.instrument)
-        return self.order(Side.BUY, quantity, self.below(quote.last, Decimal("0.9")))
+        factor = Decimal("0.9")
+        if quote.lower_limit is not None:
+            factor = max(factor, (quote.lower_limit / quote.last + 1) / 2)
+        return self.order(Side.BUY, quantity, self.below(quote.last, factor))
 
     def below(self, price: Decimal, factor: Decimal) -> Decimal:
         target = price * factor
@@ -113,12 +125,14 @@ def venue_of(group: MarketGroup) -> SimulatedExchange:
     return SimulatedExchange(tape, [account], at=tape.hours.open_at + timedelta(minutes=60))
 
 
+def on(*groups: MarketGroup):
+    """Runs a test on these groups' exchanges instead of Korea's and America's."""
+    params = [(face, group) for group in groups for face in FACES]
+    return pytest.mark.parametrize("face", params, ids="-".join, indirect=True)
+
+
 @pytest.fixture(
-    params=[
-        (face, group)
-        for group in (MarketGroup.KR, MarketGroup.US)
-        for face in ("kis-real", "kis-paper", "simulated")
-    ],
+    params=[(face, group) for group in (MarketGroup.KR, MarketGroup.US) for face in FACES],
     ids="-".join,
 )
 async def face(request, tmp_path):
@@ -143,7 +157,7 @@ async def face(request, tmp_path):
             instruments={item.symbol: item for item in venue.instruments()},
             retry_base_seconds=0.0,
         ) as kis:
-            yield Face(kis.broker, kis.market_data, venue, paper=personality == "paper")
+            yield Face(kis.broker, kis.market_data, venue, paper=personality == "paper", kis=kis)
     finally:
         await twin.stop()
 
@@ -179,6 +193,19 @@ async def test_quotes_are_the_quotes_of_each(face):
     assert list(quotes) == [item.symbol for item in wanted]
     for item in wanted:
         assert quotes[item.symbol] == await face.market_data.quote(item)
+
+
+@on(*MarketGroup)
+async def test_quotes_asked_for_together_are_those_asked_for_one_by_one(face):
+    wanted = face.venue.instruments()
+    together = await face.market_data.quotes(wanted, held=[wanted[3].symbol])
+    assert list(together) == [item.symbol for item in wanted]
+    for item in wanted:
+        alone = await face.market_data.quote(item)
+        assert together[item.symbol] == alone
+        assert together[item.symbol].halted == face.quote(item).halted
+        if alone.last > 0:
+            assert _figures(alone) == _figures(face.quote(item))
 
 
 async def test_a_halted_instrument_is_not_usable(face):
@@ -328,13 +355,84 @@ async def test_a_modified_order_answers_to_its_new_number(face):
     assert not any(o.is_open for o in await face.broker.orders(face.group, SESSION))
 
 
+ABROAD = (MarketGroup.JP, MarketGroup.HK, MarketGroup.CN, MarketGroup.VN)
+
+
+@on(*ABROAD)
+async def test_an_order_abroad_is_accepted_listed_and_cancelled(face):
+    before = await face.broker.account(face.group)
+    ack = await face.broker.submit(face.resting(100))
+    order = await face.find(ack.order_no)
+    assert (order.remaining_quantity, order.instrument) == (100, face.instrument)
+    assert order.currency is currency_of(face.group)
+    assert (await face.broker.account(face.group)).orderable < before.orderable
+    cancel = await face.broker.cancel(order)
+    gone = await face.find(ack.order_no)
+    assert (gone.remaining_quantity, gone.cancelled_quantity) == (0, 100)
+    assert (await face.find(cancel.order_no)).original_no == ack.order_no
+    assert (await face.broker.account(face.group)).orderable == before.orderable
+
+
+@on(*ABROAD)
+async def test_an_order_abroad_fills_and_is_held(face):
+    order = face.marketable(Side.BUY, 100)
+    ack = await face.broker.submit(order)
+    seen = await face.find(ack.order_no)
+    assert 0 < seen.filled_quantity <= 100
+    held = (await face.broker.account(face.group)).holding(face.instrument.symbol)
+    assert held.quantity == seen.filled_quantity
+    assert abs(held.average_price - seen.filled_amount / seen.filled_quantity) < Decimal("0.001")
+
+
+@on(MarketGroup.JP, MarketGroup.HK)
+async def test_an_order_in_tokyo_and_hong_kong_can_be_modified(face):
+    ack = await face.broker.submit(face.resting(100))
+    original = await face.find(ack.order_no)
+    price = face.below(original.limit_price, Decimal("0.99"))
+    changed = await face.broker.modify(original, limit_price=str(price))
+    new = await face.find(changed.order_no)
+    assert (new.remaining_quantity, new.limit_price) == (100, price)
+    assert new.original_no == ack.order_no
+
+
+@on(MarketGroup.CN, MarketGroup.VN)
+async def test_an_order_in_china_and_vietnam_can_only_be_cancelled(face):
+    if face.kis is None:
+        pytest.skip("the exchange itself takes modifies; it is the broker that does not")
+    ack = await face.broker.submit(face.resting(100))
+    order = await face.find(ack.order_no)
+    with pytest.raises(NotOffered, match="cancel instead"):
+        await face.broker.modify(order, limit_price=str(order.limit_price))
+    assert (await face.find(ack.order_no)).remaining_quantity == 100
+
+
+@on(*MarketGroup)
+async def test_what_is_open_buyable_and_sellable_is_what_the_exchange_says(face):
+    if face.kis is None:
+        pytest.skip("asked of the broker's own queries")
+    broker, item = face.kis.broker, face.instrument
+    await broker.submit(face.marketable(Side.BUY, 100))
+    resting = await broker.submit(face.resting(100))
+    [order] = [o for o in await broker.open_orders(face.group) if o.order_no == resting.order_no]
+    assert order == await face.find(resting.order_no)
+    account = await broker.account(face.group)
+    assert await broker.sellable(item) == account.holding(item.symbol).sellable
+    price = face.quote(item).last
+    buyable = await broker.buyable(item, price)
+    assert 0 < buyable * price <= account.orderable
+    if not face.paper:
+        deposits = await broker.deposits()
+        assert face.group is MarketGroup.KR or deposits[account.currency] == CASH[face.group]
+
+
 async def test_an_order_fills_later_when_the_market_comes_to_it(face):
-    book = face.venue.order_book(face.instrument.symbol)
+    symbol = face.instrument.symbol
+    book = face.venue.order_book(symbol)
     ack = await face.broker.submit(face.order(Side.BUY, 3, book.bids[0].price))
     face.venue.advance_to(face.venue.now + timedelta(hours=4))
     seen = await face.find(ack.order_no)
     assert seen.filled_quantity + seen.remaining_quantity == 3
-    held = (await face.broker.account(face.group)).holding(face.instrument.symbol)
+    held = (await face.broker.account(face.group)).holding(symbol)
     assert (held.quantity if held else 0) == seen.filled_quantity
 
 
@@ -348,9 +446,10 @@ async def test_a_refused_order_leaves_no_trace(face, what):
     }[what]()
     if what == "grid" and face.group is MarketGroup.US:
         pytest.skip("no daily price limit in the US, and every cent is on the grid")
-    with pytest.raises(OrderRejected) as caught:
+    with pytest.raises((OrderRejected, NotOffered)) as caught:
         await face.broker.submit(order)
-    assert caught.value.code
+    # The client does not even send a price that is off the grid.
+    assert caught.value.code or what == "grid"
     assert not await face.broker.orders(face.group, SESSION)
     assert (await face.broker.account(face.group)).orderable == CASH[face.group]
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -18,6 +20,8 @@ from typing import Any
 
 import polars as pl
 import pytest
+
+from flows import screens
 
 ROOT = Path(__file__).parents[2]
 Run = Callable[..., tuple[int, str, str]]
@@ -38,9 +42,15 @@ class Serving:
 
 @pytest.fixture
 def serving(tmp_path: Path) -> Iterator[Serving]:
+    with serving_with(tmp_path) as twin:
+        yield twin
+
+
+@contextmanager
+def serving_with(tmp_path: Path, *arguments: str) -> Iterator[Serving]:
     home = tmp_path / "home"
     process = subprocess.Popen(
-        [sys.executable, "-m", "flows.cli", "twin", "serve", "--json"],
+        [sys.executable, "-m", "flows.cli", "twin", "serve", "--json", *arguments],
         cwd=tmp_path,
         env=os.environ | {"PYTHONPATH": str(ROOT), "OUROBOROS_HOME": str(home)},
         stdin=subprocess.DEVNULL,
@@ -167,6 +177,129 @@ def test_a_twin_that_cannot_start_leaves_the_address_of_the_running_one(run_cli:
     refused(run_cli, "twin", "serve", "--date", "2026-09-13")
 
     assert (home / "twin.json").exists()
+
+
+WRONG_WISHES = [
+    (("--stepped", "--speed", "60"), "leave one of them out"),
+    (("--speed", "fast"), "write real"),
+    (("--speed", "0"), "from 0.001"),
+    (("--speed", "nan"), "from 0.001"),
+    (("--mode", "demo"), "choose real or paper"),
+    (("--layout", "new"), "choose 2026-09 or legacy"),
+    (("--market", "KR,XX"), "unknown market 'XX'"),
+    (("--market", ","), "name a market"),
+    (("--market", "KR,US", "--capital", "5"), "--account"),
+    (("--market", "KR,US", "--date", "2026-09-07"), "US has no session on 2026-09-07"),
+    (("--account", "1=KRW:5"), "8 digits"),
+    (("--account", "12345678=KRW"), "12345678=KRW:50000000"),
+    (("--account", "12345678=WON:5"), "currencies are KRW"),
+    (("--account", "12345678=KRW:-5"), "below 0"),
+    (("--account", "12345678=KRW:NaN"), "below 0"),
+    (("--account", "12345678=KRW:1,KRW:2"), "twice"),
+    (("--account", "12345678=KRW:5", "--account", "12345678-01=USD:5"), "named twice"),
+    (("--account", "12345678=KRW:5", "--capital", "5"), "say it there"),
+    (("--faults", "missing.json"), "missing.json: cannot be read"),
+    (("--state", "/"), "/: cannot be used"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "said"), WRONG_WISHES, ids=lambda v: "".join(v)[-30:])
+def test_a_wish_that_makes_no_twin_is_one_line_that_says_what_to_do(
+    run_cli: Run, arguments: tuple[str, ...], said: str
+) -> None:
+    assert said in refused(run_cli, "twin", "serve", "--json", *arguments)
+
+
+@pytest.mark.parametrize("told", [(), ("--allow-remote",), ("--yes-allow-remote",)])
+def test_other_machines_are_let_in_only_when_said_twice(
+    run_cli: Run, told: tuple[str, ...]
+) -> None:
+    line = refused(run_cli, "twin", "serve", "--host", "0.0.0.0", *told)
+    assert "--allow-remote and --yes-allow-remote" in line
+
+
+def test_a_taken_port_is_named(run_cli: Run) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        assert f"--port {port}: is taken" in refused(run_cli, "twin", "serve", "--port", port)
+
+
+def test_the_help_of_the_twin_teaches_its_options(run_cli: Run) -> None:
+    code, out, _ = run_cli("twin", "serve", "--help")
+    assert code == 0
+    for name in (
+        "--mode", "--layout", "--faults", "--state", "--rate-limit", "--strict", "--account",
+        "--stepped", "--now", "--yes-allow-remote", "/twin/clock",
+    ):  # fmt: skip
+        assert name in out
+
+
+def test_a_twin_of_two_markets_keeps_its_state_and_answers_as_it_was_told_to(
+    tmp_path: Path,
+) -> None:
+    faults = tmp_path / "faults.json"
+    faults.write_text('[{"action": "http_500", "path": "/uapi", "nth": 9}]')
+    arguments = [
+        *("--market", "KR,US", "--mode", "paper", "--strict", "--layout", "legacy", "--stepped"),
+        *("--now", "--account", "12345678=KRW:1000000,USD:2000", "--account", "87654321-22=KRW:5"),
+        *("--faults", str(faults), "--state", str(tmp_path / "twin.state")),
+    ]
+    with serving_with(tmp_path, *arguments) as first:
+        assert [play["market"] for play in first.said["sessions"]] == ["KR", "US"]
+        assert first.said["now"] == "2026-09-10T00:00:00+00:00"
+        assert [row["account_no"] for row in first.said["accounts"]] == [
+            "12345678-01",
+            "87654321-22",
+        ]
+        assert first.said["accounts"][0]["cash"] == {"KRW": "1000000", "USD": "2000.00"}
+        assert first.said["ws_url"] == first.said["url"].replace("http", "ws")
+        moved = ask(first, "/twin/clock", {"session": "next"})
+        assert [row["session"] for row in moved["sessions"]] == ["2026-09-11"] * 2
+        state = ask(first, "/twin/state")
+        assert (state["mode"], state["layout"], state["clock"]) == ("paper", "legacy", "stepped")
+        assert state["faults"][0]["nth"] == 9
+        assert [row["account_no"] for row in state["accounts"]] == ["12345678-01", "87654321-22"]
+        first.stop(signal.SIGKILL)
+    with serving_with(tmp_path, *arguments) as second:
+        assert second.said["restored"] > 0
+        assert second.said["session"] == "2026-09-11"
+        assert second.said["now"] == state["now"]
+        assert ask(second, "/twin/state")["venues"] == state["venues"]
+
+
+def ask(twin: Serving, path: str, body: object = None) -> Any:
+    data = None if body is None else json.dumps(body).encode()
+    with urllib.request.urlopen(f"{twin.said['url']}{path}", data, timeout=60) as reply:
+        return json.load(reply)
+
+
+def test_what_a_person_reads_says_where_it_is_and_what_to_type_next(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    answer = {
+        "url": "http://127.0.0.1:9443", "ws_url": "ws://127.0.0.1:9443", "mode": "paper",
+        "layout": "2026-09", "clock": "stepped", "speed": None, "rate_limit": 2.0, "faults": 3,
+        "state": "a.state", "restored": 1200, "data_notes": {"halted": 2},
+        "now": "2026-09-10T00:00:00+00:00",
+        "accounts": [{"account_no": "12345678-01", "cash": {"KRW": "1000000"}}],
+        "sessions": [
+            {
+                "market": "KR", "session": "2026-09-10", "symbols": 200,
+                "open_at": "2026-09-10T00:00:00+00:00", "close_at": "2026-09-10T06:30:00+00:00",
+            }
+        ],
+    }  # fmt: skip
+    screens.twin(answer)
+    shown = capsys.readouterr().out
+    for text in (
+        "http://127.0.0.1:9443", "ws://127.0.0.1:9443", "any", "12345678-01 with 1,000,000 KRW",
+        "09:00 to 15:30 Asia/Seoul", "200 symbols", "stands still", "2 calls a second", "3 rules",
+        "a.state, 1,200 effects brought back", "ouroboros doctor", "Ctrl-C",
+        """/twin/clock -d '{"advance_to": "2026-09-10T01:00:00+00:00"}'""",
+    ):  # fmt: skip
+        assert text in shown, text
 
 
 def test_files_need_a_date(run_cli: Run, files: Files) -> None:

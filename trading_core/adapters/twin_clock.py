@@ -45,6 +45,11 @@ class TwinClock:
         except (KeyError, TypeError, ValueError):
             raise self._no_twin("another answer than a twin's") from None
 
+    @property
+    def runs(self) -> bool:
+        """Whether the twin's clock is a running one, as of the last synchronization."""
+        return self._speed > 0
+
     def now(self) -> datetime:
         passed = (time.monotonic() - self._read_at) * self._speed
         return self._at + timedelta(seconds=passed)

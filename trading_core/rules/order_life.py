@@ -15,7 +15,9 @@ from decimal import Decimal
 from trading_core.model.order import (
     BrokerOrder,
     Fill,
+    NoticeKind,
     OrderEvent,
+    OrderNotice,
     OrderRecord,
     OrderState,
 )
@@ -169,12 +171,51 @@ def _state_of(record: OrderRecord, row: BrokerOrder, *, session_over: bool) -> O
 
 
 def _fill(record: OrderRecord, row: BrokerOrder, *, at: datetime) -> Fill | None:
+    return _growth(record, row.order_no, row.filled_quantity, row.filled_amount, at=at)
+
+
+def fill_of_notice(record: OrderRecord, notice: OrderNotice) -> Fill | None:
+    """The fill that a notice of one execution tells of, as the next look at the book would.
+
+    The notice must be the first execution since ``record``: notices carry no number of their own,
+    so one that comes twice cannot be told from a second execution of the same size, unless the
+    order would be overfilled. The broker's book corrects that.
+
+    Returns:
+        None when the notice is of another order, tells of no execution, or of more shares than
+        the order has left.
+    """
+    intent = record.intent
+    if (
+        notice.kind is not NoticeKind.FILLED
+        or notice.price is None
+        or not record.order_no
+        or notice.order_no != record.order_no
+        or notice.instrument != intent.instrument
+        or notice.side is not intent.side
+    ):
+        return None
+    quantity = record.filled_quantity + notice.quantity
+    if quantity > intent.quantity:
+        return None
+    amount = record.filled_amount + notice.quantity * notice.price
+    return _growth(record, notice.order_no, quantity, amount, at=notice.at)
+
+
+def _growth(
+    record: OrderRecord,
+    order_no: str,
+    filled_quantity: int,
+    filled_amount: Decimal,
+    *,
+    at: datetime,
+) -> Fill | None:
     """The growth of the order's filled total since the last look, with its share of the costs."""
-    quantity = row.filled_quantity - record.filled_quantity
+    quantity = filled_quantity - record.filled_quantity
     if quantity <= 0:
         return None
     intent = record.intent
-    amount = row.filled_amount - record.filled_amount
+    amount = filled_amount - record.filled_amount
 
     def costs(total: Decimal, shares: int) -> tuple[Decimal, Decimal]:
         if shares == 0:
@@ -189,12 +230,12 @@ def _fill(record: OrderRecord, row: BrokerOrder, *, at: datetime) -> Fill | None
         )
         return sums.fee, sums.tax
 
-    fee_now, tax_now = costs(row.filled_amount, row.filled_quantity)
+    fee_now, tax_now = costs(filled_amount, filled_quantity)
     fee_before, tax_before = costs(record.filled_amount, record.filled_quantity)
     return Fill(
-        fill_id=f"{intent.intent_id}:{row.filled_quantity}",
+        fill_id=f"{intent.intent_id}:{filled_quantity}",
         intent_id=intent.intent_id,
-        order_no=row.order_no,
+        order_no=order_no,
         instrument=intent.instrument,
         session=intent.session,
         side=intent.side,

@@ -8,14 +8,15 @@ because others stood in that queue before us.
 
 from __future__ import annotations
 
+import heapq
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 
 from trading_core.model.market import Instrument, Market
-from trading_core.model.order import OrderType, Side
+from trading_core.model.order import Side
 from trading_core.model.price import BookLevel, OrderBook
 from trading_core.rules.markets import (
     Rounding,
@@ -23,7 +24,8 @@ from trading_core.rules.markets import (
     price_increment,
     round_to_increment,
 )
-from trading_core.twin.venue import VenueOrder
+from trading_core.twin.resting import Queue, RestingBook, Working
+from trading_core.twin.venue import Pricing
 
 PARTICIPATION = 0.10
 LEVELS = 10
@@ -118,53 +120,45 @@ def synthetic_book(
     return OrderBook(instrument, asks=sides[0], bids=sides[1], at=at)
 
 
-@dataclass(slots=True)
-class Working:
-    """An order the exchange may still fill, with its own cap for market orders.
-
-    ``cap`` is the limit price, or for a market order the worst price it was reserved at (a buy)
-    or None (a sell takes any price).
-    """
-
-    order: VenueOrder
-    cap: Decimal | None
-
-    def rank(self) -> tuple[int, Decimal, int]:
-        """Price-time priority within a side: market orders, then the better limit, then first."""
-        order = self.order
-        if order.order_type is OrderType.MARKET or order.limit_price is None:
-            return (0, Decimal(0), order.order_no)
-        sign = -1 if order.side is Side.BUY else 1
-        return (1, sign * order.limit_price, order.order_no)
-
-
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One minute of one symbol as matching sees it. ``auction``: one price for all, no spread."""
+    """One minute of one symbol as matching sees it.
 
+    ``auction``: one price for all, no spread. ``single``: its first moment was such an auction,
+    for the orders that were there before it began.
+    """
+
+    begins: datetime
     open: Decimal
     high: Decimal
     low: Decimal
+    close: Decimal
     volume: int
     auction: bool
+    single: bool = False
 
 
-def executable(order: Working, bar: Bar, grid: Grid) -> tuple[Decimal, bool] | None:
+def executable(working: Working, bar: Bar, grid: Grid) -> tuple[Decimal, bool] | None:
     """The price at which an order meets a bar, and whether it was traded through.
 
     A buy takes the ask of the bar's first moment (its open and one increment; the open itself in
     an auction) when that is within its limit, else its own limit when the bar went down to it. At
     the daily upper limit nobody sells: a bar that never left it fills no buy. Sells mirror this.
+    Orders for the open or the close take that price or none.
     """
-    buy = order.order.side is Side.BUY
+    order = working.order
+    buy = order.side is Side.BUY
     locked = grid.upper if buy else grid.lower
     if locked is not None and (bar.low >= locked if buy else bar.high <= locked):
         return None
+    if order.pricing in (Pricing.AT_OPEN, Pricing.AT_CLOSE):
+        price = bar.open if order.pricing is Pricing.AT_OPEN else bar.close
+        return (price, True) if working.takes(price) else None
     quoted: Decimal | None = bar.open
-    if not bar.auction:
+    if not bar.auction and not (bar.single and order.ordered_at < bar.begins):
         quoted = grid.above(bar.open) if buy else grid.below(bar.open)
-    cap = order.cap
-    if quoted is not None and (cap is None or (quoted <= cap if buy else quoted >= cap)):
+    cap = working.cap
+    if quoted is not None and working.takes(quoted):
         return quoted, True
     if cap is None:
         return bar.open, True
@@ -173,41 +167,43 @@ def executable(order: Working, bar: Bar, grid: Grid) -> tuple[Decimal, bool] | N
     return (cap, bar.high > cap) if bar.high >= cap else None
 
 
-def in_turn(orders: Sequence[Working]) -> Iterator[Working]:
-    """Both sides in price-time order; between the two best, the one that came first."""
-    sides = [
-        sorted((w for w in orders if w.order.side is side), key=Working.rank)
-        for side in (Side.BUY, Side.SELL)
-    ]
-    heads = [0, 0]
-    while True:
-        ready = [s for s in (0, 1) if heads[s] < len(sides[s])]
-        if not ready:
-            return
-        pick = min(ready, key=lambda s: sides[s][heads[s]].order.order_no)
-        yield sides[pick][heads[pick]]
-        heads[pick] += 1
+_Meeting = tuple[Working, Decimal, bool]
+
+
+def _meetings(queue: Queue, bar: Bar, grid: Grid, reach: Decimal) -> Iterator[_Meeting]:
+    """Who of one side can trade in a bar, in price-time order: (order, price, traded through)."""
+    for working in queue.reaching(reach):
+        # At the close everyone meets who came before it, within the last minute too.
+        late = working.since > bar.begins and working.order.pricing is not Pricing.AT_CLOSE
+        if late or working.fillable == 0:
+            continue
+        met = executable(working, bar, grid)
+        if met is not None:
+            yield working, *met
 
 
 def match_bar(
-    orders: Sequence[Working], bar: Bar, grid: Grid, lot: int
+    book: RestingBook, bar: Bar, grid: Grid, lot: int
 ) -> list[tuple[Working, int, Decimal]]:
-    """Fills of one bar: (order, shares, price). ``orders`` are those it may meet."""
+    """Fills of one bar: (order, shares, price). Nothing in the book is changed.
+
+    Both sides come in price-time order; between the two best, the one that came first.
+    """
     left = share_of(bar.volume, lot)
     # Off-grid lots cannot be split further than the lot; an odd remainder goes in one piece.
     touch = max(left // 2 // lot * lot, lot) if left else 0
     fills = []
-    for working in in_turn(orders):
-        if left <= 0:
-            break
-        met = executable(working, bar, grid)
-        if met is None:
-            continue
-        price, through = met
-        quantity = min(working.order.remaining_quantity, left if through else min(left, touch))
+    for working, price, through in heapq.merge(
+        _meetings(book.buys, bar, grid, bar.low),
+        _meetings(book.sells, bar, grid, bar.high),
+        key=lambda meeting: meeting[0].order.order_no,
+    ):
+        quantity = min(working.fillable, left if through else min(left, touch))
         if quantity <= 0:
             continue
         left -= quantity
         touch -= 0 if through else quantity
         fills.append((working, quantity, price))
+        if left <= 0:
+            break
     return fills

@@ -8,35 +8,44 @@ Matching: an order that can trade at the quote (last price and one increment, or
 and ask) fills at once, up to what stands there: the order book's first level. The rest, and every
 other order, meets the bars that begin at or after it was placed; see :mod:`.book`. Nothing trades
 in a break, a halt, a minute without volume, or (at once) in the minutes of the closing auction.
-What is left at the close is cancelled.
+What is left at the close is taken out.
+
+Auctions: orders collected before the open trade at the open of a symbol's first bar, those of the
+closing auction at its price, where the tape has it. In Korea a volatility interruption collects
+orders for two minutes; see :mod:`.interruptions`. The bars themselves are never changed by it.
+
+Order types: ``BEST`` and ``PRIORITY`` become limits on arrival. ``AT_OPEN`` and ``AT_CLOSE`` trade
+at that price or not at all. A ``CONDITIONAL`` limit is reserved as the market order it may become.
+A ``STOP`` whose trigger trades in a minute works from the next one on. ``IOC`` and ``FOK`` look at
+the best price alone, because that is all the tape vouches for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from copy import copy
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
 from trading_core.model.market import Currency, Instrument, Market, MarketGroup
-from trading_core.model.order import OrderType, Side
 from trading_core.model.price import DailyBar, MinuteBar, OrderBook, Quote, Ranking, RankRow
 from trading_core.rules.calendar import session_on
-from trading_core.twin.book import Working, match_bar
 from trading_core.twin.checks import OrderChecks
+from trading_core.twin.entry import OrderEntry
 from trading_core.twin.ledger import Balance, Ledger
+from trading_core.twin.matching import Matching
+from trading_core.twin.past import PastMinutes
+from trading_core.twin.phases import SessionPhases
 from trading_core.twin.prices import Prices
+from trading_core.twin.records import Records
 from trading_core.twin.tape import Tape
 from trading_core.twin.venue import (
     AccountSpec,
     AccountView,
     NewOrder,
-    RefusalKind,
-    RowKind,
+    TradingState,
     VenueFill,
+    VenueNotice,
     VenueOrder,
-    VenueRefusal,
     VenueState,
 )
 
@@ -54,22 +63,23 @@ class SimulatedExchange:
         self, tape: Tape, accounts: Sequence[AccountSpec], *, at: datetime | None = None
     ) -> None:
         self._ledger = Ledger(tape.group, accounts, tape.session)
-        self._past: list[VenueOrder] = []
-        self._fills: list[VenueFill] = []
+        self._records = Records()
+        self._played: Prices | None = None
         self._begin(tape, at)
 
     def _begin(self, tape: Tape, at: datetime | None) -> None:
         self._tape = tape
         self._prices = Prices(tape)
-        self._checks = OrderChecks(tape, self._prices, self._ledger)
+        self._past = PastMinutes(tape)
+        phases = SessionPhases(tape.hours)
+        checks = OrderChecks(tape, self._prices, phases, self._ledger)
+        self._matching = Matching(tape, self._prices, phases, self._ledger, self._records)
+        self._entry = OrderEntry(tape, self._prices, checks, self._matching, self._records)
         funds = frozenset(i.symbol for i, e in zip(tape.instruments, tape.etf, strict=True) if e)
         self._ledger.start_session(tape.session, funds)
-        self._rows: dict[int, VenueOrder] = {}
-        self._working: dict[int, Working] = {}
-        self._taken: dict[tuple[int, Side], tuple[int, int]] = {}
+        self._records.start_session()
         self._now = _utc(at) if at is not None else tape.hours.open_at
         self._cursor = 0
-        self._expired = False
         self._move_to(self._now)
 
     def start_session(self, tape: Tape, *, at: datetime | None = None) -> None:
@@ -81,7 +91,7 @@ class SimulatedExchange:
         if tape.group is not self.group or tape.session <= self._tape.session:
             raise ValueError(f"{tape.group} {tape.session} does not follow this session")
         self.advance_to(self._tape.hours.close_at)
-        self._past.extend(self._rows.values())
+        self._played = self._prices
         self._begin(tape, at)
 
     @property
@@ -101,58 +111,15 @@ class SimulatedExchange:
         return self._move_to(max(_utc(at), self._now))
 
     def _move_to(self, at: datetime) -> list[VenueFill]:
+        if at > self._now:
+            self._matching.reject_doomed(self._now)
         target = self._prices.columns_ended(at)
-        made: list[VenueFill] = []
-        for column in range(self._cursor, target) if self._working else ():
-            made += self._match_column(column)
-            if not self._working:
-                break
+        made = self._matching.play(self._cursor, target, at)
         self._cursor = target
         self._now = at
-        if at >= self._tape.hours.close_at and not self._expired:
-            self._expired = True
-            for working in list(self._working.values()):
-                self._take_out(working.order, working.order.remaining_quantity)
+        if at >= self._tape.hours.close_at:
+            self._matching.expire_all(self._tape.hours.close_at)
         return made
-
-    def _match_column(self, column: int) -> list[VenueFill]:
-        begins = self._prices.start_of(column)
-        ended = self._prices.end_of(column)
-        by_symbol: dict[int, list[Working]] = {}
-        for working in self._working.values():
-            if working.order.ordered_at <= begins:
-                row = self._prices.row(working.order.instrument.symbol)
-                by_symbol.setdefault(row, []).append(working)
-        made = []
-        for row, orders in by_symbol.items():
-            bar = self._prices.bar(row, column)
-            if bar is None:
-                continue
-            lot = self._prices.lot(row)
-            for working, quantity, price in match_bar(orders, bar, self._prices.grid(row), lot):
-                made.append(self._fill(working, quantity, price, ended))
-        return made
-
-    def _fill(self, working: Working, quantity: int, price: Decimal, at: datetime) -> VenueFill:
-        order = working.order
-        self._ledger.record_fill(order, quantity, price)
-        order.last_fill_at = at
-        self._settle_working(working)
-        fill = VenueFill(
-            order.order_no, order.account_no, order.instrument, order.side, quantity, price, at
-        )
-        self._fills.append(fill)
-        return fill
-
-    def _settle_working(self, working: Working) -> None:
-        """What the order still reserves follows from what remains; a finished one leaves."""
-        self._ledger.hold_back(working.order, working.cap or Decimal(0))
-        if working.order.remaining_quantity == 0:
-            del self._working[working.order.order_no]
-
-    def _take_out(self, order: VenueOrder, quantity: int) -> None:
-        order.cancelled_quantity += quantity
-        self._settle_working(self._working[order.order_no])
 
     # --- what can be seen -------------------------------------------------------------------
 
@@ -163,8 +130,8 @@ class SimulatedExchange:
             session=self._tape.session,
             is_open=self._tape.hours.contains(self._now),
             symbols=len(self._tape.instruments),
-            orders=len(self._past) + len(self._rows),
-            fills=len(self._fills),
+            orders=self._records.order_count,
+            fills=self._records.fill_count,
             accounts=[spec.account_no for spec in self._ledger.specs()],
         )
 
@@ -184,19 +151,53 @@ class SimulatedExchange:
         row = self._prices.find(symbol)
         if row is None:
             return None
-        quiet = self._prices.is_quiet(self._now)
+        quiet = not self._matching.state(row, self._cursor, self._now).continuous
         return self._prices.order_book(row, self._cursor, self._now, quiet=quiet)
 
-    def daily_bars(self, symbol: str, *, start: date | None, end: date) -> list[DailyBar]:
+    def trading_state(self, symbol: str) -> TradingState | None:
+        """Phase, halt and interruption now.
+
+        In an auction ``expected_price`` is the last price (the tape's own single price is not
+        known before it is made) and ``expected_quantity`` the shares of the orders collected here
+        that it would let trade.
+        """
         row = self._prices.find(symbol)
-        return [] if row is None else self._prices.daily_bars(row, self._cursor, start, end)
+        return None if row is None else self._matching.auction_state(row, self._cursor, self._now)
+
+    def daily_bars(
+        self, symbol: str, *, start: date | None, end: date, adjusted: bool = True
+    ) -> list[DailyBar]:
+        """See :class:`~trading_core.twin.venue.Venue`.
+
+        Adjusted bars are on the present session's level, splits before it taken out. The others
+        are as the price file has them, so a file of adjusted prices has only the one kind.
+        """
+        row = self._prices.find(symbol)
+        if row is None:
+            return []
+        return self._prices.daily_bars(row, self._cursor, start, end, adjusted=adjusted)
+
+    def bars_between(self, symbol: str, *, after: datetime, until: datetime) -> list[MinuteBar]:
+        row = self._prices.find(symbol)
+        if row is None:
+            return []
+        return self._prices.bars_between(row, self._cursor, _utc(after), _utc(until))
 
     def minute_bars(self, symbol: str, *, session: date, until: datetime) -> list[MinuteBar]:
-        """Only bars that are over: the forming minute is not shown, other sessions are empty."""
-        row = self._prices.find(symbol)
-        if row is None or session != self._tape.session:
+        """Only bars that are over: the forming minute is not shown.
+
+        The session played just before is shown as it was; see :mod:`.past` for other earlier ones.
+        """
+        row, until = self._prices.find(symbol), _utc(until)
+        if self._played is not None and session == self._played.session:
+            played = self._played.find(symbol)
+            if played is not None:
+                return self._played.minute_bars(played, self._played.columns, until)
+        if row is None or session > self._tape.session:
             return []
-        return self._prices.minute_bars(row, self._cursor, _utc(until))
+        if session < self._tape.session:
+            return self._past.bars(row, session, until)
+        return self._prices.minute_bars(row, self._cursor, until)
 
     def ranking(
         self, ranking: Ranking, market: Market, *, descending: bool = True
@@ -210,29 +211,7 @@ class SimulatedExchange:
 
     def place(self, order: NewOrder) -> VenueOrder:
         """Check, accept and match what can trade at once. The row returned is a copy."""
-        self._ledger.require(order.account_no)
-        row = self._prices.find(order.symbol)
-        if row is None:
-            raise VenueRefusal(RefusalKind.UNKNOWN_SYMBOL, f"{order.symbol} is not listed here")
-        self._checks.require_open(self._now)
-        self._checks.require_trading(row)
-        self._checks.require_terms(row, order.order_type, order.limit_price)
-        new = VenueOrder(
-            order_no=self._next_no(),
-            kind=RowKind.NEW,
-            account_no=order.account_no,
-            instrument=self._tape.instruments[row],
-            side=order.side,
-            order_type=order.order_type,
-            quantity=order.quantity,
-            limit_price=order.limit_price,
-            ordered_at=self._now,
-            session=self._tape.session,
-        )
-        self._checks.require_quantity(row, new)
-        cap = self._checks.worst_price(row, new, self._cursor)
-        self._checks.require_cover(new, cap, freed=Decimal(0))
-        return self._accept(row, new, cap)
+        return self._entry.place(order, self._cursor, self._now)
 
     def modify(
         self, account_no: str, order_no: int, *, limit_price: Decimal | None, quantity: int | None
@@ -240,49 +219,22 @@ class SimulatedExchange:
         """Reprice ``quantity`` (None: all) of what remains; None as price makes it a market order.
 
         The part that moves leaves the original row (as cancelled there) and its place in the
-        queue; the new row works from now on.
+        queue; the new row works from now on. A fate stays with the row it was given to.
         """
-        original, moved = self._checks.original(
-            self._rows.get(order_no), account_no, order_no, quantity, self._now
-        )
-        row = self._prices.row(original.instrument.symbol)
-        self._checks.require_trading(row)
-        kind = OrderType.LIMIT if limit_price is not None else OrderType.MARKET
-        self._checks.require_terms(row, kind, limit_price)
-        new = self._follow(original, RowKind.MODIFY, moved)
-        new.order_type, new.limit_price = kind, limit_price
-        cap = self._checks.worst_price(row, new, self._cursor)
-        if new.side is Side.BUY:
-            old_cap = self._working[order_no].cap or Decimal(0)
-            after = replace(original, cancelled_quantity=original.cancelled_quantity + moved)
-            freed = self._ledger.needed(original, old_cap) - self._ledger.needed(after, old_cap)
-            self._checks.require_cover(new, cap, freed=freed)
-        self._take_out(original, moved)
-        return self._accept(row, new, cap)
+        named = account_no, order_no
+        return self._entry.modify(named, limit_price, quantity, self._cursor, self._now)
 
     def cancel(self, account_no: str, order_no: int, *, quantity: int | None) -> VenueOrder:
         """Take ``quantity`` (None: all) of what remains off the book; returns the cancel's row."""
-        original, taken = self._checks.original(
-            self._rows.get(order_no), account_no, order_no, quantity, self._now
-        )
-        self._take_out(original, taken)
-        new = self._follow(original, RowKind.CANCEL, taken)
-        new.cancelled_quantity = taken
-        self._rows[new.order_no] = new
-        return copy(new)
+        return self._entry.cancel((account_no, order_no), quantity, self._now)
 
     def orders(self, account_no: str, *, start: date, end: date) -> list[VenueOrder]:
         self._ledger.require(account_no)
-        rows = [*self._past, *self._rows.values()]
-        return [
-            copy(row)
-            for row in rows
-            if row.account_no == account_no and start <= row.session <= end
-        ]
+        return self._records.between(account_no, start, end)
 
     def fills(self, account_no: str) -> list[VenueFill]:
         self._ledger.require(account_no)
-        return [fill for fill in self._fills if fill.account_no == account_no]
+        return self._records.fills_of(account_no)
 
     def account(self, account_no: str, currency: Currency) -> AccountView:
         today = self._prices.local_date(self._now)
@@ -295,54 +247,13 @@ class SimulatedExchange:
         """Both sides of an account's books."""
         return self._ledger.balance(account_no)
 
-    # --- accepting --------------------------------------------------------------------------
+    def listen(self, listener: Callable[[VenueNotice], None]) -> None:
+        """See :class:`~trading_core.twin.venue.Venue`.
 
-    def _next_no(self) -> int:
-        return len(self._rows) + 1
-
-    def _follow(self, original: VenueOrder, kind: RowKind, quantity: int) -> VenueOrder:
-        """A new row about a part of an order."""
-        return VenueOrder(
-            order_no=self._next_no(),
-            kind=kind,
-            account_no=original.account_no,
-            instrument=original.instrument,
-            side=original.side,
-            order_type=original.order_type,
-            quantity=quantity,
-            limit_price=original.limit_price,
-            ordered_at=self._now,
-            session=original.session,
-            original_no=original.order_no,
-        )
-
-    def _accept(self, row: int, order: VenueOrder, cap: Decimal | None) -> VenueOrder:
-        working = Working(order, cap)
-        self._rows[order.order_no] = order
-        self._working[order.order_no] = working
-        self._ledger.hold_back(order, cap or Decimal(0))
-        self._match_at_once(row, working)
-        return copy(order)
-
-    def _match_at_once(self, row: int, working: Working) -> None:
-        """Take what stands at the opposite best price, if the order may trade there."""
-        if self._prices.is_quiet(self._now):
-            return
-        ask, bid = self._prices.best(row, self._cursor)
-        buy = working.order.side is Side.BUY
-        price, cap = (ask if buy else bid), working.cap
-        if price is None or (cap is not None and (price > cap if buy else price < cap)):
-            return
-        key = (row, working.order.side)
-        minute, taken = self._taken.get(key, (self._cursor, 0))
-        if minute != self._cursor:
-            taken = 0
-        quantity = min(
-            self._prices.standing(row, self._cursor) - taken, working.order.remaining_quantity
-        )
-        if quantity > 0:
-            self._taken[key] = (self._cursor, taken + quantity)
-            self._fill(working, quantity, price, self._now)
+        A modify or cancel is ``ACCEPTED``, then ``CONFIRMED`` when its quantity has left the
+        original, which its row names; the original has no notice of its own.
+        """
+        self._records.listen(listener)
 
     def _last(self, symbol: str) -> Decimal:
         row = self._prices.find(symbol)

@@ -40,13 +40,17 @@ _SETTLEMENT_SESSIONS = {
 }
 _US_T1_SINCE = date(2024, 5, 28)
 _US_T2_SINCE = date(2017, 9, 5)
-# Shares bought today cannot be sold today.
-_HELD_OVERNIGHT = frozenset({MarketGroup.CN, MarketGroup.VN})
+_JP_T2_SINCE = date(2019, 7, 16)
+# Sessions until shares that were bought can be sold, where that is not at once. China: the next
+# one. Vietnam: they arrive at noon of the second one (2022-08-29 on); its morning counts here too.
+_HELD_SESSIONS = {MarketGroup.CN: 1, MarketGroup.VN: 2}
 
 
 def settlement_sessions(group: MarketGroup, on: date) -> int:
     """Sessions between a trade and its cash: two in Korea; one in the US since 2024-05-28 (two
-    from 2017-09-05, three before)."""
+    from 2017-09-05, three before); two in Japan since 2019-07-16 (three before)."""
+    if group is MarketGroup.JP and on < _JP_T2_SINCE:
+        return 3
     if group is MarketGroup.US and on < _US_T1_SINCE:
         return 2 if on >= _US_T2_SINCE else 3
     return _SETTLEMENT_SESSIONS[group]
@@ -76,6 +80,7 @@ class _Lot:
     bought_today: int = 0
     sold_today: int = 0
     in_open_sells: int = 0
+    arriving: dict[date, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -134,6 +139,8 @@ class Ledger:
         if len(days) < lag:
             raise DataError(f"no session of {self._group} is known after {session} to settle on")
         self._next_session, self._settles_on = days[0], days[lag - 1]
+        held = _HELD_SESSIONS.get(self._group)
+        self._sellable_from = session if held is None else days[held - 1]
         for books in self._books.values():
             due = [day for day in books.flows if day <= session]
             books.settled_before += sum((books.flows.pop(day) for day in due), ZERO)
@@ -145,6 +152,7 @@ class Ledger:
             books.lots = {s: lot for s, lot in books.lots.items() if lot.quantity}
             for lot in books.lots.values():
                 lot.bought_today = lot.sold_today = lot.in_open_sells = 0
+                lot.arriving = {day: n for day, n in lot.arriving.items() if day > session}
 
     def specs(self) -> list[AccountSpec]:
         """The accounts as they were opened."""
@@ -218,6 +226,9 @@ class Ledger:
             lot.quantity += quantity
             lot.cost += amount
             lot.bought_today += quantity
+            if self._sellable_from > self._session:
+                due = self._sellable_from
+                lot.arriving[due] = lot.arriving.get(due, 0) + quantity
             books.bought_today += amount
             flow = -amount
         else:
@@ -294,10 +305,7 @@ class Ledger:
         )
 
     def _sellable(self, lot: _Lot) -> int:
-        free = lot.quantity - lot.in_open_sells
-        if self._group in _HELD_OVERNIGHT:
-            free -= lot.bought_today
-        return max(free, 0)
+        return max(lot.quantity - lot.in_open_sells - sum(lot.arriving.values()), 0)
 
     def _cash(self, books: _Books) -> Decimal:
         initial = books.spec.cash.get(self._currency, ZERO)

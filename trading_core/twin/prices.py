@@ -18,10 +18,11 @@ from trading_core.model.price import DailyBar, MinuteBar, OrderBook, Quote, Rank
 from trading_core.rules.calendar import local_date
 from trading_core.rules.markets import daily_limits, lot_size
 from trading_core.twin.book import Bar, Grid, share_of, synthetic_book, to_decimal
-from trading_core.twin.columns import MINUTE, closing_auction_minutes
-from trading_core.twin.tape import Tape
+from trading_core.twin.bridge import Bars
+from trading_core.twin.tape import Tape, day_history
 
 ZERO = Decimal(0)
+_Best = tuple[Decimal | None, Decimal | None]
 _Shown = tuple[Decimal, Decimal, Decimal, Decimal, int, Decimal]
 
 
@@ -46,12 +47,20 @@ class Prices:
         self._turnover = np.cumsum(np.nan_to_num(mean) * bars.volume, axis=1)
         priced = np.isfinite(bars.close)
         self._first = np.where(priced.any(axis=1), priced.argmax(axis=1), priced.shape[1])
-        hours = tape.hours
-        self._quiet_from = int(hours.close_at.timestamp()) - MINUTE * closing_auction_minutes(hours)
         self._grids: dict[int, Grid] = {}
         self._shown: dict[int, _Shown] = {}
+        self._best: dict[int, _Best] = {}
         self._shown_at = -1
         self._base = [to_decimal(float(price)) for price in np.nan_to_num(tape.previous_close)]
+
+    @property
+    def session(self) -> date:
+        return self._tape.session
+
+    @property
+    def columns(self) -> int:
+        """The cursor at the end of the session."""
+        return len(self._starts)
 
     def find(self, symbol: str) -> int | None:
         return self._rows.get(symbol)
@@ -72,10 +81,6 @@ class Prices:
     def end_of(self, column: int) -> datetime:
         return self._ends[column]
 
-    def is_quiet(self, at: datetime) -> bool:
-        """Whether nothing trades at once: outside the session, in its break or closing auction."""
-        return not self._tape.hours.contains(at) or at.timestamp() >= self._quiet_from
-
     def lot(self, row: int, side: Side = Side.BUY) -> int:
         return lot_size(self._tape.instruments[row].market, side)
 
@@ -91,18 +96,29 @@ class Prices:
             grid = self._grids[row] = Grid(item.market, on, etf, upper, lower)
         return grid
 
-    def bar(self, row: int, column: int) -> Bar | None:
-        """A minute as matching sees it; None when nothing traded in it."""
+    def is_auction(self, column: int) -> bool:
+        """Whether a column is the closing auction."""
+        return bool(self._tape.starts[column] == self._tape.ends[column])
+
+    def traded_range(self, row: int, column: int) -> tuple[float, float] | None:
+        """(low, high) of a minute; None when nothing traded in it."""
         bars = self._tape.bars
-        volume = int(bars.volume[row, column])
-        if volume == 0 or self._tape.halted[row]:
+        if bars.volume[row, column] == 0 or self._tape.halted[row]:
             return None
+        return float(bars.low[row, column]), float(bars.high[row, column])
+
+    def bar(self, row: int, column: int, *, single: bool) -> Bar:
+        """A minute as matching sees it; ``single`` when it begins with a single price."""
+        bars = self._tape.bars
         return Bar(
+            begins=self._starts[column],
             open=to_decimal(bars.open[row, column]),
             high=to_decimal(bars.high[row, column]),
             low=to_decimal(bars.low[row, column]),
-            volume=volume,
-            auction=bool(self._tape.starts[column] == self._tape.ends[column]),
+            close=to_decimal(bars.close[row, column]),
+            volume=int(bars.volume[row, column]),
+            auction=self.is_auction(column),
+            single=single,
         )
 
     def last(self, row: int, cursor: int) -> Decimal:
@@ -130,6 +146,7 @@ class Prices:
         """(last, open, high, low, volume, turnover); converted once per symbol and minute."""
         if cursor != self._shown_at:
             self._shown.clear()
+            self._best.clear()
             self._shown_at = cursor
         shown = self._shown.get(row)
         if shown is None:
@@ -155,15 +172,21 @@ class Prices:
             return 0
         return share_of(int(self._tape.bars.volume[row, cursor - 1]), self.lot(row))
 
-    def best(self, row: int, cursor: int) -> tuple[Decimal | None, Decimal | None]:
+    def best(self, row: int, cursor: int) -> _Best:
         """(ask, bid): the tape's own where it has them, else one increment around the last.
 
         At the upper limit there is no ask, at the lower limit no bid.
         """
-        grid, last = self.grid(row), self.last(row, cursor)
+        last = self.last(row, cursor)
         if cursor == 0 or last <= 0:
             return None, None
-        tape = self._tape
+        best = self._best.get(row)
+        if best is None:
+            best = self._best[row] = self._quoted(row, cursor, last)
+        return best
+
+    def _quoted(self, row: int, cursor: int, last: Decimal) -> _Best:
+        grid, tape = self.grid(row), self._tape
         if tape.bid is not None and tape.ask is not None:
             bid, ask = tape.bid[row, cursor - 1], tape.ask[row, cursor - 1]
             if bid == bid and ask == ask:
@@ -176,25 +199,27 @@ class Prices:
         best = self.best(row, cursor)
         return synthetic_book(item, at, best, self.grid(row), first, cursor)
 
-    def daily_bars(self, row: int, cursor: int, start: date | None, end: date) -> list[DailyBar]:
+    def daily_bars(
+        self, row: int, cursor: int, start: date | None, end: date, *, adjusted: bool
+    ) -> list[DailyBar]:
         """History and, from the first trade on, today's forming bar."""
-        history, tape = self._tape.history, self._tape
-        block = slice(int(history.offsets[row]), int(history.offsets[row + 1]))
-        dates = history.dates[block]
+        tape = self._tape
+        known = None if adjusted else tape.as_traded.get(row)
+        history = day_history(tape.history, row) if known is None else known
+        dates, prices = history.dates, history.prices
         low = 0 if start is None else int(np.searchsorted(dates, np.datetime64(start, "D")))
         high = int(np.searchsorted(dates, np.datetime64(end, "D"), side="right"))
-        rows = range(block.start + low, block.start + high)
-        days: list[date] = history.dates[rows.start : rows.stop].astype(object).tolist()
+        days: list[date] = dates[low:high].astype(object).tolist()
         result = [
             DailyBar(
                 day,
-                to_decimal(history.open[i]),
-                to_decimal(history.high[i]),
-                to_decimal(history.low[i]),
-                to_decimal(history.close[i]),
+                to_decimal(prices[0, i]),
+                to_decimal(prices[1, i]),
+                to_decimal(prices[2, i]),
+                to_decimal(prices[3, i]),
                 int(history.volume[i]),
             )
-            for day, i in zip(days, rows, strict=True)
+            for i, day in enumerate(days, start=low)
         ]
         wanted = (start is None or start <= tape.session) and tape.session <= end
         last, opened, top, bottom, volume, _ = self._show(row, cursor)
@@ -204,19 +229,21 @@ class Prices:
 
     def minute_bars(self, row: int, cursor: int, until: datetime) -> list[MinuteBar]:
         """Bars that are over, from the symbol's first one to the last that began by ``until``."""
-        bars, first = self._tape.bars, int(self._first[row])
+        first = int(self._first[row])
         stop = min(cursor, bisect_right(self._starts, until))
-        return [
-            MinuteBar(
-                self._starts[c],
-                to_decimal(bars.open[row, c]),
-                to_decimal(bars.high[row, c]),
-                to_decimal(bars.low[row, c]),
-                to_decimal(bars.close[row, c]),
-                int(bars.volume[row, c]),
-            )
-            for c in range(first, stop)
-        ]
+        return self._listed(row, first, stop)
+
+    def bars_between(
+        self, row: int, cursor: int, after: datetime, until: datetime
+    ) -> list[MinuteBar]:
+        """Bars that ended in (after, until] and are over."""
+        first = max(int(self._first[row]), bisect_right(self._ends, after))
+        stop = min(cursor, bisect_right(self._ends, until))
+        return self._listed(row, first, stop)
+
+    def _listed(self, row: int, first: int, stop: int) -> list[MinuteBar]:
+        bars = self._tape.bars
+        return [minute_bar(bars, row, c, self._starts[c]) for c in range(first, stop)]
 
     def ranking(
         self, ranking: Ranking, market: Market, cursor: int, descending: bool
@@ -248,3 +275,15 @@ class Prices:
             )
             for rank, i in enumerate(order, start=1)
         ]
+
+
+def minute_bar(bars: Bars, row: int, column: int, start_at: datetime) -> MinuteBar:
+    """One bar of a block as exact values."""
+    return MinuteBar(
+        start_at,
+        to_decimal(bars.open[row, column]),
+        to_decimal(bars.high[row, column]),
+        to_decimal(bars.low[row, column]),
+        to_decimal(bars.close[row, column]),
+        int(bars.volume[row, column]),
+    )

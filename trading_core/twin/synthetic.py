@@ -22,7 +22,7 @@ from trading_core.rules.markets import daily_limits
 from trading_core.twin.bridge import Floats, Ints, increments, snap
 from trading_core.twin.columns import bridged, closing_auction_minutes, minute_columns
 from trading_core.twin.levels import DayHistory
-from trading_core.twin.tape import Tape, stack
+from trading_core.twin.tape import Tape, day_history, stack
 
 HISTORY_SESSIONS = 120
 _SYMBOLS = {MarketGroup.KR: 200, MarketGroup.US: 100}
@@ -107,6 +107,7 @@ def synthetic_tape(
     *,
     symbols: int | Sequence[str] | None = None,
     seed: int = 0,
+    after: Tape | None = None,
 ) -> Tape:
     """A made-up session with 120 sessions of daily history.
 
@@ -114,6 +115,8 @@ def synthetic_tape(
         symbols: How many instruments, or their symbols; 200 in Korea and 100 in the US when not
             given. From 20 instruments on a few are halted, and where daily limits exist two end
             the day locked at one.
+        after: The session played before, with the same instruments. It ends the history, and the
+            new session begins where it closed; without it the past is drawn anew.
 
     Raises:
         NotASession: the exchange is shut on that date.
@@ -131,9 +134,16 @@ def synthetic_tape(
     dates = _dates_before(hours)
     prices, volume = _daily(rng, group, cast, len(dates) + 1)
     prices = _on_grid(prices, cast, session)
-    previous = prices[3, :, -2]
-    today = _today(prices[:, :, -1], previous, cast, session, locked)
-    shares = np.where(halted, 0, volume[:, -1])
+    days = [DayHistory(dates, prices[:, i, :-1], volume[i, :-1]) for i in range(count)]
+    previous, new, traded = prices[3, :, -2], prices[:, :, -1], volume[:, -1]
+    if after is not None:
+        days = _days_with(after)
+        level = np.array([day.prices[3, -1] for day in days])
+        new = _on_grid((new * level / previous)[:, :, np.newaxis], cast, session)[:, :, 0]
+        traded = np.maximum(traded * previous / level, 1).astype(np.int64)
+        previous = level
+    today = _today(new, previous, cast, session, locked)
+    shares = np.where(halted, 0, traded)
     bars = bridged(
         [item.symbol for item in cast.instruments],
         [item.market for item in cast.instruments],
@@ -143,7 +153,6 @@ def synthetic_tape(
         shares,
     )
     starts, ends = minute_columns(hours, auction=closing_auction_minutes(hours) > 0)
-    days = [DayHistory(dates, prices[:, i, :-1], volume[i, :-1]) for i in range(count)]
     return Tape(
         hours=hours,
         instruments=cast.instruments,
@@ -156,6 +165,25 @@ def synthetic_tape(
         history=stack(days),
         report={"halted": int(halted.sum())} if halted.any() else {},
     )
+
+
+def _days_with(tape: Tape) -> list[DayHistory]:
+    """The history of a tape with its own session at the end and its oldest day left out."""
+    days = []
+    for row, halted in enumerate(tape.halted):
+        old = day_history(tape.history, row)
+        bar = np.array([0.0, 0.0, 0.0, tape.previous_close[row]])
+        if not halted:
+            known = np.isfinite(tape.bars.close[row])
+            bar[0] = tape.bars.open[row][known][0]
+            bar[1] = tape.bars.high[row][known].max()
+            bar[2] = tape.bars.low[row][known].min()
+            bar[3] = tape.bars.close[row][known][-1]
+        dates = np.append(old.dates[1:], np.datetime64(tape.session, "D"))
+        prices = np.concatenate([old.prices[:, 1:], bar[:, np.newaxis]], axis=1)
+        volume = np.append(old.volume[1:], tape.bars.volume[row].sum())
+        days.append(DayHistory(dates, prices, volume))
+    return days
 
 
 def _cast(group: MarketGroup, symbols: int | Sequence[str] | None, seed: int) -> _Cast:

@@ -7,8 +7,8 @@ Prices are float64 as traded; the venue turns them into ``Decimal``. A bar that 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -63,6 +63,9 @@ class Tape:
     breaks have no columns, and a closing auction is a column of its own that begins and ends at
     the close. Before a symbol's first bar its prices are NaN; a minute without a bar repeats the
     last price with volume 0. ``report`` counts every row that was dropped or repaired, by reason.
+
+    ``history`` is on the session's price level, splits taken out; ``as_traded`` holds, by row, the
+    histories that the file has otherwise. ``sources`` and ``seed`` give minutes of the days before.
     """
 
     hours: Session
@@ -77,6 +80,9 @@ class Tape:
     bid: Floats | None = None
     ask: Floats | None = None
     report: dict[str, int] = field(default_factory=dict)
+    as_traded: Mapping[int, DayHistory] = field(default_factory=dict)
+    sources: tuple[files.Source, ...] = ()
+    seed: int = 0
 
     @property
     def group(self) -> MarketGroup:
@@ -122,7 +128,8 @@ def load_tape(
         placed = place_daily(daily, hours, seed, report)
     if placed is None:
         raise DataError(_nothing_on(sources, group, session))
-    return _assemble(placed, daily, sources, hours, history_sessions, report)
+    tape = _assemble(placed, daily, sources, hours, history_sessions, report)
+    return replace(tape, sources=tuple(sources), seed=seed)
 
 
 def _assemble(
@@ -148,24 +155,28 @@ def _assemble(
     base = placed.previous.copy()
     etf = np.zeros(len(placed.symbols), dtype=bool)
     histories = []
+    as_traded: dict[int, DayHistory] = {}
     for i, (symbol, market) in enumerate(zip(placed.symbols, placed.markets, strict=True)):
         known = days.get(symbol, _NO_DAYS)
-        past, jumps = known.before(hours.date, history_sessions).without_jumps(
-            limited=hours.group is MarketGroup.KR
-        )
+        traded = known.before(hours.date, history_sessions)
+        past, jumps = traded.without_jumps(limited=hours.group is MarketGroup.KR)
         report["history_jump_rescaled"] += jumps
         own = _day_of(placed.bars, i)
         if placed.from_minutes and hours.group is MarketGroup.KR:
-            traded = placed.bars.close[i][placed.bars.volume[i] > 0]
-            etf[i] = looks_like_fund(market, traded, hours.date)
+            prices = placed.bars.close[i][placed.bars.volume[i] > 0]
+            etf[i] = looks_like_fund(market, prices, hours.date)
         if placed.from_minutes and own is not None and (known.dates == today).any():
             same = known.prices[:, known.dates == today][:, 0]
-            past = _on_level(past, own, same, report)
+            factor = _factor_to(own, same, report)
+            if factor != 1.0:
+                past, traded = past.scaled(factor), traded.scaled(factor)
         first = float(placed.previous[i]) if own is None else float(own[0])
-        base[i], past = previous_close(
+        base[i], level = previous_close(
             market, symbol, hours.date, past, first, bool(etf[i]), report
         )
-        histories.append(past)
+        if jumps or level is not past:
+            as_traded[i] = traded
+        histories.append(level)
     return Tape(
         hours=hours,
         instruments=tuple(
@@ -182,6 +193,7 @@ def _assemble(
         bid=placed.bid,
         ask=placed.ask,
         report={reason: count for reason, count in sorted(report.items()) if count},
+        as_traded=as_traded,
     )
 
 
@@ -205,16 +217,22 @@ def stack(histories: Sequence[DayHistory]) -> History:
     )
 
 
-def _on_level(past: DayHistory, own: Floats, same: Floats, report: Counter[str]) -> DayHistory:
-    """The history on the minutes' level, by the session's own daily bar."""
+def day_history(history: History, row: int) -> DayHistory:
+    """The days of one symbol."""
+    days = slice(int(history.offsets[row]), int(history.offsets[row + 1]))
+    prices = np.stack([p[days] for p in (history.open, history.high, history.low, history.close)])
+    return DayHistory(history.dates[days], prices, history.volume[days])
+
+
+def _factor_to(own: Floats, same: Floats, report: Counter[str]) -> float:
+    """From the daily bars' level to the minutes', by the session's own daily bar."""
     factor = level_factor(own, same) if (same > 0).all() else None
     if factor is None:
         report["daily_and_minute_disagree"] += 1
-        return past
-    if factor == 1.0:
-        return past
-    report["history_rescaled"] += 1
-    return past.scaled(factor)
+        return 1.0
+    if factor != 1.0:
+        report["history_rescaled"] += 1
+    return factor
 
 
 def _day_of(bars: Bars, i: int) -> Floats | None:

@@ -89,15 +89,21 @@ def venue_on(
     return SimulatedExchange(made, [account("1"), account("2")], at=at)
 
 
-def buy(quantity: int, price: int | None, symbol: str = "A", who: str = "1") -> NewOrder:
-    return _order(Side.BUY, quantity, price, symbol, who)
+def buy(
+    quantity: int, price: int | None, symbol: str = "A", who: str = "1", **terms: object
+) -> NewOrder:
+    return _order(Side.BUY, quantity, price, symbol, who, terms)
 
 
-def sell(quantity: int, price: int | None, symbol: str = "A", who: str = "1") -> NewOrder:
-    return _order(Side.SELL, quantity, price, symbol, who)
+def sell(
+    quantity: int, price: int | None, symbol: str = "A", who: str = "1", **terms: object
+) -> NewOrder:
+    return _order(Side.SELL, quantity, price, symbol, who, terms)
 
 
-def _order(side: Side, quantity: int, price: int | None, symbol: str, who: str) -> NewOrder:
+def _order(
+    side: Side, quantity: int, price: int | None, symbol: str, who: str, terms: dict[str, object]
+) -> NewOrder:
     kind = OrderType.MARKET if price is None else OrderType.LIMIT
     limit = None if price is None else Decimal(price)
-    return NewOrder(who, symbol, side, kind, quantity, limit)
+    return NewOrder(who, symbol, side, kind, quantity, limit, **terms)  # type: ignore[arg-type]

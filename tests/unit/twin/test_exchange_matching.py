@@ -221,8 +221,8 @@ def test_more_than_the_sellable_quantity_is_refused():
     assert refusal(lambda: venue.place(sell(6, 11_000))) is RefusalKind.QUANTITY
 
 
-def test_orders_are_taken_from_the_open_to_the_close_of_a_session_only():
-    venue = venue_on({"A": QUIET}, at=OPEN.replace(minute=0, hour=OPEN.hour) - (minute(5) - OPEN))
+def test_orders_are_taken_from_the_opening_auction_to_the_close_of_a_session_only():
+    venue = venue_on({"A": QUIET}, at=minute(-31))
     assert refusal(lambda: venue.place(buy(1, 10_000))) is RefusalKind.BEFORE_OPEN
     venue.advance_to(OPEN)
     venue.place(buy(1, 9_000))

@@ -11,11 +11,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trading_core.model.market import Currency, MarketGroup
-from trading_core.model.order import OrderType, Side
+from trading_core.model.order import NoticeKind, OrderType, Side
+from trading_core.rules.markets import price_increment
 from trading_core.twin.exchange import SimulatedExchange
 from trading_core.twin.synthetic import synthetic_tape
 from trading_core.twin.tape import Tape
-from trading_core.twin.venue import AccountSpec, NewOrder, VenueRefusal
+from trading_core.twin.venue import (
+    AccountSpec,
+    NewOrder,
+    OrderFate,
+    Pricing,
+    RowKind,
+    TimeInForce,
+    VenueNotice,
+    VenueOrder,
+    VenueRefusal,
+)
 
 DAY = date(2025, 9, 3)
 CURRENCY = {MarketGroup.KR: Currency.KRW, MarketGroup.US: Currency.USD}
@@ -28,17 +39,26 @@ def market(group: MarketGroup) -> Tape:
 
 def opened(tape: Tape, cash: str = "20000000") -> SimulatedExchange:
     specs = [AccountSpec(str(n), {CURRENCY[tape.group]: Decimal(cash)}) for n in (1, 2)]
-    return SimulatedExchange(tape, specs)
+    return SimulatedExchange(tape, specs, at=tape.hours.open_at - timedelta(minutes=20))
 
+
+KINDS = (
+    [(Pricing.STATED, tif) for tif in TimeInForce]
+    + [(Pricing.BEST, tif) for tif in TimeInForce]
+    + [(p, TimeInForce.DAY) for p in Pricing if p not in (Pricing.STATED, Pricing.BEST)]
+)
+FATES = [OrderFate()] * 6 + [OrderFate(True), OrderFate(fill_at_most=0), OrderFate(False, 7)]
 
 actions = st.lists(
     st.tuples(
-        st.sampled_from(["buy", "sell", "market", "cancel", "modify", "wait"]),
+        st.sampled_from(["buy", "sell", "market", "cancel", "modify", "wait", "wait"]),
         st.integers(1, 2),
         st.integers(0, 3),
         st.integers(1, 400),
         st.integers(-8, 8),
         st.integers(0, 40),
+        st.sampled_from(KINDS),
+        st.sampled_from(FATES),
     ),
     max_size=40,
 )
@@ -47,7 +67,7 @@ actions = st.lists(
 def play(venue: SimulatedExchange, steps) -> None:
     """Apply random actions; refusals are part of the game."""
     names = [item.symbol for item in venue.instruments()]
-    for verb, who, pick, quantity, offset, minutes in steps:
+    for verb, who, pick, quantity, offset, minutes, kind, fate in steps:
         symbol, number = names[pick], str(who)
         last = venue.quote(symbol).last
         book = venue.order_book(symbol)
@@ -55,10 +75,8 @@ def play(venue: SimulatedExchange, steps) -> None:
         price = max(last + offset * step / 2, Decimal(1))
         try:
             if verb in ("buy", "sell", "market"):
-                kind = OrderType.MARKET if verb == "market" else OrderType.LIMIT
                 side = Side.SELL if verb == "sell" or (verb == "market" and pick % 2) else Side.BUY
-                limit = None if kind is OrderType.MARKET else price
-                venue.place(NewOrder(number, symbol, side, kind, quantity, limit))
+                venue.place(order_of(number, symbol, side, quantity, verb, price, kind, fate))
             elif verb == "cancel":
                 venue.cancel(number, quantity % 7 + 1, quantity=None if offset > 0 else pick + 1)
             elif verb == "modify":
@@ -68,6 +86,23 @@ def play(venue: SimulatedExchange, steps) -> None:
         if verb == "wait":
             venue.advance_to(venue.now + timedelta(minutes=minutes, seconds=pick * 13))
         check(venue)
+
+
+def order_of(number, symbol, side, quantity, verb, price, kind, fate) -> NewOrder:
+    pricing, tif = kind
+    priced = verb != "market" and pricing not in (Pricing.BEST, Pricing.PRIORITY)
+    return NewOrder(
+        number,
+        symbol,
+        side,
+        OrderType.LIMIT if priced else OrderType.MARKET,
+        quantity,
+        price if priced else None,
+        pricing,
+        tif,
+        price if pricing is Pricing.STOP else None,
+        fate,
+    )
 
 
 def check(venue: SimulatedExchange) -> None:
@@ -100,15 +135,87 @@ def check(venue: SimulatedExchange) -> None:
         assert sum(f.quantity for f in venue.fills(number)) == sum(r.filled_quantity for r in rows)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.sampled_from([MarketGroup.KR, MarketGroup.US]), actions)
 def test_the_books_balance_to_the_last_unit_at_every_moment(group, steps):
     venue = opened(market(group))
-    venue.advance_to(venue.now + timedelta(minutes=1))
     play(venue, steps)
     venue.advance_to(venue.tape.hours.close_at)
     check(venue)
     assert venue.account("1", CURRENCY[group]).reserved == 0
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from([MarketGroup.KR, MarketGroup.US]), actions)
+def test_nothing_trades_outside_its_bar_or_beyond_its_limit(group, steps):
+    """An increment of spread is paid around the prices of a minute, never the daily limit."""
+    tape = market(group)
+    venue = opened(tape)
+    limits: dict[int, Decimal | None] = {}
+
+    def listen(notice: VenueNotice) -> None:
+        row = notice.order
+        if notice.kind is NoticeKind.ACCEPTED:
+            limits[row.order_no] = row.limit_price
+        if notice.kind is not NoticeKind.FILLED:
+            return
+        limit = row.limit_price
+        assert limit is None or limit == limits[row.order_no]
+        if limit is not None:
+            buy = row.side is Side.BUY
+            assert notice.price <= limit if buy else notice.price >= limit
+        quote = venue.quote(row.instrument.symbol)
+        assert quote.upper_limit is None or quote.lower_limit <= notice.price <= quote.upper_limit
+        low, high = bar_before(tape, row.instrument.symbol, notice.at)
+        step = price_increment(row.instrument.market, high, DAY)
+        assert low - step <= notice.price <= high + step
+
+    venue.listen(listen)
+    play(venue, steps)
+    venue.advance_to(tape.hours.close_at)
+
+
+def bar_before(tape: Tape, symbol: str, at) -> tuple[Decimal, Decimal]:
+    """Low and high of the minutes that were over last; at the close the auction is one of them."""
+    row = [item.symbol for item in tape.instruments].index(symbol)
+    last = int(np.searchsorted(tape.ends, at.timestamp(), side="right")) - 1
+    columns = [c for c in range(last + 1) if tape.ends[c] == tape.ends[last]]
+    lows, highs = tape.bars.low[row, columns], tape.bars.high[row, columns]
+    return Decimal(repr(float(lows.min()))), Decimal(repr(float(highs.max())))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from([MarketGroup.KR, MarketGroup.US]), actions)
+def test_the_notices_alone_rebuild_the_book(group, steps):
+    venue = opened(market(group))
+    book: dict[int, VenueOrder] = {}
+    done: dict[int, list[int]] = {}
+
+    def listen(notice: VenueNotice) -> None:
+        number, kind = notice.order.order_no, notice.kind
+        if kind is NoticeKind.ACCEPTED:
+            book[number], done[number] = notice.order, [0, 0, 0]
+        elif kind is NoticeKind.FILLED:
+            done[number][0] += notice.quantity
+        elif kind is NoticeKind.CONFIRMED:
+            done[notice.order.original_no][1] += notice.quantity
+            if notice.order.kind is RowKind.CANCEL:
+                done[number][1] = notice.quantity
+        elif kind is NoticeKind.EXPIRED:
+            done[number][1] = notice.order.cancelled_quantity
+        else:
+            done[number][2] = notice.order.rejected_quantity
+
+    venue.listen(listen)
+    play(venue, steps)
+    for until in (venue.now, venue.tape.hours.close_at):
+        venue.advance_to(until)
+        rows = [r for n in ("1", "2") for r in venue.orders(n, start=DAY, end=DAY)]
+        assert {r.order_no for r in rows} == set(book)
+        for row in rows:
+            seen = [row.filled_quantity, row.cancelled_quantity, row.rejected_quantity]
+            assert done[row.order_no] == seen
+            assert book[row.order_no].quantity == row.quantity
 
 
 @settings(max_examples=15, deadline=None)
@@ -117,7 +224,6 @@ def test_the_same_calls_on_the_same_tape_give_the_same_rows(steps):
     outcomes = []
     for _ in range(2):
         venue = opened(market(MarketGroup.KR))
-        venue.advance_to(venue.now + timedelta(minutes=1))
         play(venue, steps)
         venue.advance_to(venue.tape.hours.close_at)
         rows = [repr(venue.orders(n, start=DAY, end=DAY)) for n in ("1", "2")]

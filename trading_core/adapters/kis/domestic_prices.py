@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from trading_core.adapters.kis import wire
+from trading_core.adapters.kis.rate_limit import Priority
 from trading_core.adapters.kis.tokens import SEOUL
 from trading_core.adapters.kis.tr_table import Query
 from trading_core.adapters.kis.transport import KisTransport
@@ -20,17 +21,18 @@ from trading_core.model.price import (
     MinuteBar,
     OrderBook,
     Quote,
-    Ranking,
-    RankRow,
 )
-from trading_core.rules.markets import market_info
+from trading_core.rules.markets import is_on_increment, market_info
 
-_HALTED_STATUS = "58"
+BATCH = 30
+"""Symbols in one request for several quotes, at most."""
+
+_HALTED_STATUS, _HALTED_NAME = "58", "거래정지"
+_GRID_PRICES = ("inter2_mxpr", "inter2_llam", "inter2_askp", "inter2_bidp")
+_RECENT_DAYS = 30
 _LEVELS = 10
 _MAX_PAGES = 60
 _MINUTE = timedelta(minutes=1)
-
-
 _FUND_BOARDS = frozenset({"ETF", "ETN"})
 
 
@@ -40,16 +42,19 @@ class DomesticPrices:
     def __init__(self, transport: KisTransport, clock: Clock) -> None:
         self._transport = transport
         self._clock = clock
+        self._funds: dict[str, bool] = {}
         self._trading_days: dict[date, bool] = {}
 
-    async def quote(self, instrument: Instrument) -> Quote:
+    async def quote(self, instrument: Instrument, priority: Priority | None = None) -> Quote:
         """The broker gives no bid and ask here; ``order_book`` has them."""
-        body = await self._transport.read(Query.KR_PRICE, _security(instrument))
+        body = await self._transport.read(Query.KR_PRICE, _security(instrument), priority)
         row = wire.one_row(body.get("output"))
         _same_security(row, "stck_shrn_iscd", instrument)
         last = wire.price(row, "stck_prpr")
         halted = wire.text(row, "iscd_stat_cls_code") == _HALTED_STATUS
         is_fund = wire.text(row, "rprs_mrkt_kor_name") in _FUND_BOARDS
+        if last > 0:
+            self._funds[instrument.symbol] = is_fund
         return Quote(
             instrument=replace(instrument, is_fund=is_fund),
             last=last,
@@ -65,6 +70,67 @@ class DomesticPrices:
             halted=halted or wire.text(row, "temp_stop_yn") == "Y",
         )
 
+    async def quotes(
+        self, instruments: Sequence[Instrument], priority: Priority | None = None
+    ) -> dict[str, Quote]:
+        """One request for up to :data:`BATCH` symbols.
+
+        A symbol is left out when its row is missing, garbled or without a price, and when it names
+        a market measure other than a halt: what that means is asked of the single quote.
+        """
+        params = {}
+        for n, instrument in enumerate(instruments, start=1):
+            security = _security(instrument)
+            params[f"FID_COND_MRKT_DIV_CODE_{n}"] = security["FID_COND_MRKT_DIV_CODE"]
+            params[f"FID_INPUT_ISCD_{n}"] = security["FID_INPUT_ISCD"]
+        body = await self._transport.read(Query.KR_PRICES, params, priority)
+        wanted = {instrument.symbol: instrument for instrument in instruments}
+        found: dict[str, Quote] = {}
+        for row in wire.rows(body.get("output")):
+            named = row.get("inter_shrn_iscd")
+            instrument_named = wanted.get(named.strip()) if isinstance(named, str) else None
+            if instrument_named is None:
+                continue
+            try:
+                quote = self._batch_quote(row, instrument_named)
+            except BrokerUnavailable:
+                continue
+            if quote is not None:
+                found[instrument_named.symbol] = quote
+        return found
+
+    def _batch_quote(self, row: wire.Row, instrument: Instrument) -> Quote | None:
+        last, measure = wire.price(row, "inter2_prpr"), wire.text(row, "mrkt_trtm_cls_name")
+        if last <= 0 or measure not in ("", _HALTED_NAME):
+            return None
+        return Quote(
+            instrument=self._with_kind(row, instrument),
+            last=last,
+            open=wire.price(row, "inter2_oprc"),
+            high=wire.price(row, "inter2_hgpr"),
+            low=wire.price(row, "inter2_lwpr"),
+            previous_close=wire.price(row, "inter2_sdpr") or wire.price(row, "inter2_prdy_clpr"),
+            volume=wire.quantity(row, "acml_vol"),
+            at=self._clock.now(),
+            turnover=wire.price(row, "acml_tr_pbmn"),
+            upper_limit=wire.price(row, "inter2_mxpr") or None,
+            lower_limit=wire.price(row, "inter2_llam") or None,
+            halted=measure == _HALTED_NAME,
+        )
+
+    def _with_kind(self, row: wire.Row, instrument: Instrument) -> Instrument:
+        """Whether it is a fund, which only single quotes say: a price no share can have tells too.
+
+        Trades at the middle of the book leave the grid; orders and daily limits never do.
+        """
+        known = self._funds.get(instrument.symbol)
+        if known is None:
+            today = self._clock.now().astimezone(SEOUL).date()
+            prices = (wire.price(row, key) for key in _GRID_PRICES)
+            off_grid = (not is_on_increment(Market.KR, p, today) for p in prices if p > 0)
+            known = instrument.is_fund or any(off_grid)
+        return replace(instrument, is_fund=known)
+
     async def order_book(self, instrument: Instrument) -> OrderBook:
         body = await self._transport.read(Query.KR_BOOK, _security(instrument))
         row = wire.one_row(body.get("output1"))
@@ -76,8 +142,11 @@ class DomesticPrices:
         )
 
     async def daily_bars(
-        self, instrument: Instrument, *, until: date, count: int
+        self, instrument: Instrument, *, until: date, count: int, adjusted: bool = True
     ) -> Sequence[DailyBar]:
+        today = self._clock.now().astimezone(SEOUL).date()
+        if count <= _RECENT_DAYS and until >= today:
+            return await self._recent_days(instrument, count, adjusted=adjusted)
         # Seoul trades about 245 days a year; the rest is room for the long holidays.
         start = until - timedelta(days=count * 8 // 5 + 20)
         end, bars = until, dict[date, DailyBar]()
@@ -87,7 +156,7 @@ class DomesticPrices:
                 "FID_INPUT_DATE_1": wire.day_text(start),
                 "FID_INPUT_DATE_2": wire.day_text(end),
                 "FID_PERIOD_DIV_CODE": "D",
-                "FID_ORG_ADJ_PRC": "0",
+                "FID_ORG_ADJ_PRC": "0" if adjusted else "1",
             }
             body = await self._transport.read(Query.KR_DAILY, params)
             page = [_daily_bar(row) for row in wire.rows(body.get("output2"))]
@@ -98,6 +167,20 @@ class DomesticPrices:
             end = min(fresh) - timedelta(days=1)
             if end < start:
                 break
+        return [bars[session] for session in sorted(bars)[-count:]] if count > 0 else []
+
+    async def _recent_days(
+        self, instrument: Instrument, count: int, *, adjusted: bool
+    ) -> Sequence[DailyBar]:
+        params = {
+            **_security(instrument),
+            "FID_PERIOD_DIV_CODE": "D",
+            # The other way round than in the query for longer spans.
+            "FID_ORG_ADJ_PRC": "1" if adjusted else "0",
+        }
+        body = await self._transport.read(Query.KR_RECENT_DAYS, params)
+        page = (_daily_bar(row) for row in wire.rows(body.get("output")))
+        bars = {bar.session: bar for bar in page if bar is not None}
         return [bars[session] for session in sorted(bars)[-count:]] if count > 0 else []
 
     async def minute_bars(
@@ -134,25 +217,6 @@ class DomesticPrices:
                 break
         return [bars[start] for start in sorted(bars)[-count:]] if count > 0 else []
 
-    async def ranking(self, ranking: Ranking) -> Sequence[RankRow]:
-        volume = ranking is Ranking.VOLUME
-        query = Query.KR_VOLUME_RANK if volume else Query.KR_FLUCTUATION
-        body = await self._transport.read(query, _VOLUME_RANK if volume else _FLUCTUATION)
-        code_field = "mksc_shrn_iscd" if volume else "stck_shrn_iscd"
-        found: dict[str, RankRow] = {}
-        for row in wire.rows(body.get("output")):
-            code, last = wire.symbol(row, code_field), wire.price(row, "stck_prpr")
-            if not code or code in found or last <= 0:
-                continue
-            found[code] = RankRow(
-                instrument=Instrument(code, Market.KR, wire.text(row, "hts_kor_isnm")),
-                rank=len(found) + 1,
-                last=last,
-                change_pct=_signed_pct(row),
-                volume=wire.quantity(row, "acml_vol"),
-            )
-        return list(found.values())
-
     async def is_trading_day(self, day: date) -> bool:
         """Whether the market opens: ``opnd_yn``. (``tr_day_yn`` says Y on Saturdays too.)
 
@@ -168,37 +232,6 @@ class DomesticPrices:
         if day not in self._trading_days:
             raise BrokerUnavailable(f"unusable answer: the holiday query does not name {day}")
         return self._trading_days[day]
-
-
-_FLUCTUATION = {
-    "FID_COND_MRKT_DIV_CODE": "J",
-    "FID_COND_SCR_DIV_CODE": "20170",
-    "FID_INPUT_ISCD": "0000",
-    "FID_RANK_SORT_CLS_CODE": "0",
-    "FID_INPUT_CNT_1": "0",
-    "FID_PRC_CLS_CODE": "0",
-    "FID_INPUT_PRICE_1": "",
-    "FID_INPUT_PRICE_2": "",
-    "FID_VOL_CNT": "",
-    "FID_TRGT_CLS_CODE": "0",
-    "FID_TRGT_EXLS_CLS_CODE": "0",
-    "FID_DIV_CLS_CODE": "0",
-    "FID_RSFL_RATE1": "",
-    "FID_RSFL_RATE2": "",
-}
-_VOLUME_RANK = {
-    "FID_COND_MRKT_DIV_CODE": "J",
-    "FID_COND_SCR_DIV_CODE": "20171",
-    "FID_INPUT_ISCD": "0000",
-    "FID_DIV_CLS_CODE": "0",
-    "FID_BLNG_CLS_CODE": "0",
-    "FID_TRGT_CLS_CODE": "111111111",
-    "FID_TRGT_EXLS_CLS_CODE": "0000000000",
-    "FID_INPUT_PRICE_1": "",
-    "FID_INPUT_PRICE_2": "",
-    "FID_VOL_CNT": "",
-    "FID_INPUT_DATE_1": "",
-}
 
 
 def levels(row: wire.Row, price_key: str, quantity_key: str) -> tuple[BookLevel, ...]:
@@ -230,13 +263,6 @@ def _previous_close(row: wire.Row, last: Decimal) -> Decimal:
         return base
     falling = wire.text(row, "prdy_vrss_sign") in ("4", "5")
     return max(last - (-abs(change) if falling else abs(change)), Decimal(0))
-
-
-def _signed_pct(row: wire.Row) -> float:
-    rate = wire.number(row, "prdy_ctrt")
-    if rate is None:
-        return float("nan")
-    return float(-abs(rate) if wire.text(row, "prdy_vrss_sign") in ("4", "5") else rate)
 
 
 def _daily_bar(row: wire.Row) -> DailyBar | None:

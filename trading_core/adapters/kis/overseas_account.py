@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
@@ -18,6 +18,7 @@ from trading_core.adapters.kis.tokens import SEOUL
 from trading_core.adapters.kis.tr_table import Query
 from trading_core.adapters.kis.transport import KisTransport
 from trading_core.clock import Clock
+from trading_core.errors import NotOffered
 from trading_core.model.market import Currency, Instrument, Market, MarketGroup
 from trading_core.model.order import BrokerOrder, Side
 from trading_core.model.portfolio import Account, Holding
@@ -101,8 +102,8 @@ class OverseasAccount:
 
     async def _margin(self, currency: Currency) -> tuple[Decimal, Decimal]:
         """Cash and buying power of one currency, which repeats under several countries."""
-        body = await self._transport.read(Query.MARGIN, self._transport.account_fields)
-        for row in wire.rows(body.get("output")):
+        pages = await self._transport.read_pages(Query.MARGIN, self._transport.account_fields)
+        for row in (row for page in pages for row in wire.rows(page.get("output"))):
             if wire.text(row, "crcy_cd") != currency.value:
                 continue
             settling = wire.required(row, "ustl_sll_amt") - wire.required(row, "ustl_buy_amt")
@@ -114,30 +115,86 @@ class OverseasAccount:
     async def _paper_cash(
         self, group: MarketGroup, holdings: Sequence[Holding]
     ) -> tuple[Decimal, Decimal]:
-        instrument = self._any_instrument(group, holdings)
-        params = {
-            **self._transport.account_fields,
-            "OVRS_EXCG_CD": market_info(instrument.market).order_code,
-            "OVRS_ORD_UNPR": "1",
-            "ITEM_CD": instrument.symbol,
-        }
-        body = await self._transport.read(Query.BUYING_POWER, params)
-        orderable = wire.required(wire.one_row(body.get("output")), "ovrs_ord_psbl_amt")
-        today = self._clock.now().astimezone(ZoneInfo(zone_of(group))).date()
+        row = await self._buying_power(self._any_instrument(group, holdings), "1")
+        orderable = wire.required(row, "ovrs_ord_psbl_amt")
         reserved = sum(
             (
                 order.remaining_quantity * (order.limit_price or Decimal(0))
-                for order in await self.orders(group, today)
+                for order in await self.orders(group, self._today(group))
                 if order.side is Side.BUY
             ),
             Decimal(0),
         )
         return orderable + reserved, orderable
 
+    async def _buying_power(self, instrument: Instrument, price: str) -> wire.Row:
+        params = {
+            **self._transport.account_fields,
+            "OVRS_EXCG_CD": market_info(instrument.market).order_code,
+            "OVRS_ORD_UNPR": price,
+            "ITEM_CD": instrument.symbol,
+        }
+        body = await self._transport.read(Query.BUYING_POWER, params)
+        return wire.one_row(body.get("output"))
+
+    async def buyable(self, instrument: Instrument, limit_price: Decimal) -> int:
+        """Shares that the cash in that currency is enough for; not rounded to lots."""
+        row = await self._buying_power(instrument, f"{limit_price.normalize():f}")
+        wire.required(row, "max_ord_psbl_qty")
+        return wire.quantity(row, "max_ord_psbl_qty")
+
+    async def sellable(self, instrument: Instrument) -> int:
+        """Shares that can be sold now, as the balance tells."""
+        held = await self._holdings(instrument.market.group)
+        return next((h.sellable for h in held if h.instrument == instrument), 0)
+
+    async def deposits(self) -> dict[Currency, Decimal]:
+        """Cash by foreign currency, unsettled trades left out; what is not listed is not there.
+
+        The paper host fills no currencies in, so there it is not offered.
+        """
+        if self._transport.personality == "paper":
+            raise NotOffered("the paper host tells no deposits by currency")
+        params = {
+            **self._transport.account_fields,
+            "WCRC_FRCR_DVSN_CD": "02",
+            "NATN_CD": "000",
+            "TR_MKET_CD": "00",
+            "INQR_DVSN_CD": "00",
+        }
+        found: dict[Currency, Decimal] = {}
+        for page in await self._transport.read_pages(Query.PRESENT_BALANCE, params):
+            for row in wire.rows(page.get("output2")):
+                code = wire.text(row, "crcy_cd")
+                if code in set(Currency):
+                    found[Currency(code)] = wire.required(row, "frcr_dncl_amt_2")
+        return found
+
     def _any_instrument(self, group: MarketGroup, holdings: Sequence[Holding]) -> Instrument:
         listed = (i for i in self._instruments.values() if i.market.group is group)
         held = (holding.instrument for holding in holdings)
         return next(listed, None) or next(held, None) or _ANY_SYMBOL[group]
+
+    def _today(self, group: MarketGroup) -> date:
+        return self._clock.now().astimezone(ZoneInfo(zone_of(group))).date()
+
+    async def open_orders(self, group: MarketGroup) -> Sequence[BrokerOrder]:
+        """What still works; on paper the open rows of today's listing."""
+        if self._transport.personality == "paper":
+            return [o for o in await self.orders(group, self._today(group)) if o.is_open]
+        found: list[BrokerOrder] = []
+        for asked in self._asked_markets(group):
+            params = {
+                **self._transport.account_fields,
+                "OVRS_EXCG_CD": market_info(asked).order_code,
+                "SORT_SQN": "DS",
+            }
+            for page in await self._transport.read_pages(Query.OPEN_ORDERS, params):
+                for row in wire.rows(page.get("output")):
+                    order = self._order(row, group, asked, None)
+                    if order is not None and order.is_open:
+                        found.append(order)
+        return unique_orders(found)
 
     async def orders(self, group: MarketGroup, session: date) -> Sequence[BrokerOrder]:
         """Orders of the exchange's own date, from the listing of orders and fills."""
@@ -166,7 +223,7 @@ class OverseasAccount:
         return unique_orders(found)
 
     def _order(
-        self, row: wire.Row, group: MarketGroup, asked: Market, session: date
+        self, row: wire.Row, group: MarketGroup, asked: Market, wanted: date | None
     ) -> BrokerOrder | None:
         number, code = wire.order_no(row, "odno"), wire.symbol(row, "pdno")
         if not number and not code:
@@ -176,12 +233,14 @@ class OverseasAccount:
         if not number or not code or side is None:
             wire.unusable("an order without a number, symbol or side")
         market = self._market_of(row, code, group, asked)
-        if market is None or (wire.day(row, "ord_dt") or session) != session:
+        session = wire.day(row, "ord_dt") or wanted or self._today(group)
+        if market is None or session != (wanted or session):
             return None
         quantity, filled = wire.quantity(row, "ft_ord_qty"), wire.quantity(row, "ft_ccld_qty")
         amount = wire.price(row, "ft_ccld_amt3") or filled * wire.price(row, "ft_ccld_unpr3")
         rejected = _REJECTED in wire.text(row, "prcs_stat_name")
-        cancels = wire.text(row, "rvse_cncl_dvsn") == _CANCEL
+        kinds = (wire.text(row, key) for key in ("rvse_cncl_dvsn", "rvse_cncl_dvsn_cd"))
+        cancels = _CANCEL in kinds
         remaining = 0 if cancels or rejected else wire.quantity(row, "nccs_qty")
         gone = quantity - filled - remaining
         return checked_order(
@@ -196,7 +255,7 @@ class OverseasAccount:
                 limit_price=wire.price(row, "ft_ord_unpr3") or None,
                 currency=market_info(market).currency,
                 session=session,
-                ordered_at=_ordered_at(row, session, market),
+                ordered_at=_ordered_at(row, session, market, self._clock.now()),
                 branch_no=wire.text(row, "ord_gno_brno"),
                 original_no=wire.order_no(row, "orgn_odno"),
                 cancelled_quantity=0 if rejected else gone,
@@ -229,10 +288,20 @@ class OverseasAccount:
         )
 
 
-def _ordered_at(row: wire.Row, session: date, market: Market) -> datetime:
-    """The time of order. The Korean date and time are the sure ones; the local are a guess."""
+def _ordered_at(row: wire.Row, session: date, market: Market, now: datetime) -> datetime:
+    """The time of order: Korea's own where it is told, else what can be made of ``ord_tmd``.
+
+    Nobody says whose clock that is. It is read as Seoul's if that is a time of the session's date
+    that is over, else as the exchange's, else as Seoul's on that date (a US day session).
+    """
+    zone = ZoneInfo(market_info(market).zone)
     on, at = wire.day(row, "dmst_ord_dt"), wire.clock_time(row, "thco_ord_tmd")
     if on is not None and at is not None:
         return wire.instant(on, at, SEOUL)
-    local = wire.clock_time(row, "ord_tmd")
-    return wire.instant(session, local, ZoneInfo(market_info(market).zone))
+    told = wire.clock_time(row, "ord_tmd")
+    for day in (session, session + timedelta(days=1)):
+        moment = wire.instant(day, told, SEOUL)
+        if moment <= now and moment.astimezone(zone).date() == session:
+            return moment
+    local = wire.instant(session, told, zone)
+    return local if local <= now else wire.instant(session, told, SEOUL)

@@ -10,14 +10,19 @@ from zoneinfo import ZoneInfo
 
 from trading_core.adapters.kis import wire
 from trading_core.adapters.kis.domestic_prices import levels
+from trading_core.adapters.kis.rate_limit import Priority
 from trading_core.adapters.kis.tr_table import Query
 from trading_core.adapters.kis.transport import KisTransport
 from trading_core.clock import Clock
+from trading_core.errors import BrokerUnavailable
 from trading_core.model.market import Instrument, Market, MarketGroup
 from trading_core.model.price import DailyBar, MinuteBar, OrderBook, Quote, Ranking, RankRow
 from trading_core.rules.markets import market_info
 
 _log = logging.getLogger(__name__)
+
+BATCH = 10
+"""Securities in one request for several quotes, at most."""
 
 _MAX_PAGES = 60
 _MINUTES_A_PAGE = 120
@@ -32,6 +37,16 @@ _NATION: Mapping[MarketGroup, tuple[str, str]] = {
 }
 
 
+# Business days from trade to settlement: T+1 in the US since 2024-05-28 and in China, else T+2.
+_SETTLEMENT_DAYS: Mapping[MarketGroup, int] = {
+    MarketGroup.US: 1,
+    MarketGroup.JP: 2,
+    MarketGroup.HK: 2,
+    MarketGroup.CN: 1,
+    MarketGroup.VN: 2,
+}
+
+
 class OverseasPrices:
     """Quotes, books, bars and rankings of the nine markets outside Korea."""
 
@@ -42,17 +57,49 @@ class OverseasPrices:
         self._clock = clock
         self._instruments = instruments
 
-    async def quote(self, instrument: Instrument) -> Quote:
+    async def quote(self, instrument: Instrument, priority: Priority | None = None) -> Quote:
         """The detailed price; on the paper host, which has none, the plain price.
 
         The plain price has no open, high and low. They are taken from today's daily bar; until
         the broker shows one they are 0, "no data".
         """
         if self._transport.personality == "paper":
-            return await self._plain_quote(instrument)
-        body = await self._transport.read(Query.PRICE_DETAIL, _security(instrument))
+            return await self._plain_quote(instrument, priority)
+        body = await self._transport.read(Query.PRICE_DETAIL, _security(instrument), priority)
         row = wire.one_row(body.get("output"))
         _same_security(row, instrument)
+        return self._full_quote(row, instrument)
+
+    async def quotes(
+        self, instruments: Sequence[Instrument], priority: Priority | None = None
+    ) -> dict[str, Quote]:
+        """One request for up to :data:`BATCH` securities of any exchanges.
+
+        One is left out when its row is missing, garbled or without a price.
+        """
+        params = {"AUTH": "", "NREC": str(len(instruments))}
+        for n in range(BATCH):
+            security = _security(instruments[n]) if n < len(instruments) else {}
+            params[f"EXCD_{n + 1:02}"] = security.get("EXCD", "")
+            params[f"SYMB_{n + 1:02}"] = security.get("SYMB", "")
+        body = await self._transport.read(Query.PRICES, params, priority)
+        wanted = {
+            (market_info(instrument.market).quote_code, instrument.symbol): instrument
+            for instrument in instruments
+        }
+        found: dict[str, Quote] = {}
+        for row in wire.rows(body.get("output2")):
+            try:
+                instrument = wanted[wire.text(row, "excd"), wire.text(row, "symb")]
+                _same_security(row, instrument)
+                quote = self._full_quote(row, instrument)
+            except (KeyError, BrokerUnavailable):
+                continue
+            if quote.last > 0:
+                found[instrument.symbol] = quote
+        return found
+
+    def _full_quote(self, row: wire.Row, instrument: Instrument) -> Quote:
         return Quote(
             instrument=instrument,
             last=wire.price(row, "last"),
@@ -65,11 +112,11 @@ class OverseasPrices:
             turnover=wire.price(row, "tamt"),
             upper_limit=wire.price(row, "uplp") or None,
             lower_limit=wire.price(row, "dnlp") or None,
-            halted=_says_halted(wire.text(row, "e_ordyn")),
+            halted=_says_halted(wire.text(row, "e_ordyn") or wire.text(row, "ordyn")),
         )
 
-    async def _plain_quote(self, instrument: Instrument) -> Quote:
-        body = await self._transport.read(Query.PRICE, _security(instrument))
+    async def _plain_quote(self, instrument: Instrument, priority: Priority | None) -> Quote:
+        body = await self._transport.read(Query.PRICE, _security(instrument), priority)
         row = wire.one_row(body.get("output"))
         _same_security(row, instrument)
         last, now = wire.price(row, "last"), self._clock.now()
@@ -103,7 +150,7 @@ class OverseasPrices:
         )
 
     async def daily_bars(
-        self, instrument: Instrument, *, until: date, count: int
+        self, instrument: Instrument, *, until: date, count: int, adjusted: bool = True
     ) -> Sequence[DailyBar]:
         end, bars = until, dict[date, DailyBar]()
         for _ in range(_MAX_PAGES):
@@ -111,7 +158,7 @@ class OverseasPrices:
                 **_security(instrument),
                 "GUBN": "0",
                 "BYMD": wire.day_text(end),
-                "MODP": "1",
+                "MODP": "1" if adjusted else "0",
             }
             body = await self._transport.read(Query.DAILY, params)
             page = [_daily_bar(row) for row in wire.rows(body.get("output2"))]
@@ -191,21 +238,51 @@ class OverseasPrices:
         return known, last, change, wire.quantity(row, "tvol")
 
     async def is_trading_day(self, group: MarketGroup, day: date) -> bool:
-        """Whether the broker lists a settlement date for trades of that day.
+        """Whether the broker's list of settlement dates shows that trades are made that day.
 
-        It is a settlement list, not a calendar: a shut market is missing from it. Weekends are
-        answered here, because such a list may name the next session's dates on them.
+        It is a settlement list, not a calendar. An exchange that is shut is missing from it, or is
+        listed with the dates of the next session. Weekends are answered here, because such a list
+        may name the next session's dates on them.
         """
         if day.weekday() >= _SATURDAY:
             return False
-        params = {"TRAD_DT": wire.day_text(day)}
-        pages = await self._transport.read_pages(Query.HOLIDAYS, params)
-        listed = [row for page in pages for row in wire.rows(page.get("output"))]
+        settles = await self._settlement(group, day)
+        if settles is None:
+            return False
+        lag = _SETTLEMENT_DAYS[group]
+        if settles <= _weekday_from(day, lag):
+            return True
+        # Late: a holiday lies between, or the dates are those of the next day's trades.
+        if settles != await self._settlement(group, _weekday_from(day, 1)):
+            return True
+        # Two days that settle together: banks rest on one of them, or there is no trade on this
+        # one. Where earlier trades settle on this day, it is a working day.
+        return await self._settlement(group, _weekday_from(day, -lag)) == day
+
+    async def _settlement(self, group: MarketGroup, day: date) -> date | None:
+        """The local settlement date of trades of a day; None when the list has none."""
+        pages = await self._transport.read_pages(Query.HOLIDAYS, {"TRAD_DT": wire.day_text(day)})
         letters, digits = _NATION[group]
-        return any(
-            wire.text(row, "natn_eng_abrv_cd") == letters or wire.text(row, "tr_natn_cd") == digits
-            for row in listed
-        )
+        found: date | None = None
+        for row in (row for page in pages for row in wire.rows(page.get("output"))):
+            codes = wire.text(row, "natn_eng_abrv_cd"), wire.text(row, "tr_natn_cd")
+            if codes[0] != letters and codes[1] != digits:
+                continue
+            settles = wire.day(row, "acpl_sttl_dt")
+            if settles is None:
+                wire.unusable("a market without a settlement date")
+            found = settles if found is None else min(found, settles)
+        return found
+
+
+def _weekday_from(day: date, count: int) -> date:
+    """The weekday ``count`` weekdays later, earlier when it is negative."""
+    step = timedelta(days=1 if count > 0 else -1)
+    left = abs(count)
+    while left:
+        day += step
+        left -= day.weekday() < _SATURDAY
+    return day
 
 
 def _ranking_request(market: Market, ranking: Ranking) -> tuple[Query, dict[str, str]]:

@@ -1,8 +1,9 @@
 """One leaky bucket for an app key, shared by every process of the machine.
 
 The broker counts calls per app key, whoever makes them. A small file holds when the last call
-left, in ``time.monotonic()``, which all processes of one machine share, and until when an order
-is waiting. The file is locked only while it is read and written, never while anybody sleeps.
+left, in ``time.monotonic()``, which all processes of one machine share, and until when a more
+urgent call is waiting. The file is locked only while it is read and written, never while anybody
+sleeps.
 """
 
 from __future__ import annotations
@@ -15,15 +16,16 @@ import time
 from enum import IntEnum
 from pathlib import Path
 
-_RECORD = struct.Struct("=dd")
+_RECORD = struct.Struct("=ddd")
 _LOCK_BUSY_SECONDS = 0.001
 
 
 class Priority(IntEnum):
-    """Orders go first; reads wait while an order is waiting."""
+    """Who goes first: orders, then what is held (account and prices), then everything else."""
 
     ORDER = 0
-    READ = 1
+    HOLDING = 1
+    CANDIDATE = 2
 
 
 class RateLimiter:
@@ -39,17 +41,17 @@ class RateLimiter:
             raise ValueError(f"calls per second must be above 0: {calls_per_second}")
         self._path = path
         self._interval = 0.0 if calls_per_second is None else 1.0 / calls_per_second
-        self._reads = asyncio.Lock()
+        self._lines = {Priority.HOLDING: asyncio.Lock(), Priority.CANDIDATE: asyncio.Lock()}
 
-    async def acquire(self, priority: Priority = Priority.READ) -> None:
+    async def acquire(self, priority: Priority = Priority.CANDIDATE) -> None:
         """Return when the next call may leave."""
         if not self._interval:
             return
         if priority is Priority.ORDER:
             await self._take(priority)
             return
-        # One read of this process stands in line at a time, the others behind it in order.
-        async with self._reads:
+        # One call of a kind stands in line for this process, the others behind it in order.
+        async with self._lines[priority]:
             await self._take(priority)
 
     async def _take(self, priority: Priority) -> None:
@@ -71,33 +73,32 @@ class RateLimiter:
 
     def _decide(self, handle: int, priority: Priority) -> float:
         now = time.monotonic()
-        last, order_waits_until = self._load(handle, now)
+        last, claims = self._load(handle, now)
         wait = last + self._interval - now
-        if priority is Priority.ORDER:
-            if wait > 0:
-                # The claim ends by itself, so an order process that dies holds nobody up for long.
-                claim = max(order_waits_until, now + wait + self._interval)
-                self._save(handle, last, claim)
-                return wait
-            self._save(handle, now, 0.0)
-            return 0.0
-        if order_waits_until > now:
-            return max(wait, min(order_waits_until - now, self._interval))
+        blocked_until = max((until for until in claims[:priority]), default=0.0)
+        if blocked_until > now:
+            wait = max(wait, min(blocked_until - now, self._interval))
         if wait <= 0:
-            self._save(handle, now, order_waits_until)
+            if priority < len(claims):
+                claims[priority] = 0.0
+            self._save(handle, now, claims)
+        elif priority < len(claims):
+            # A claim ends by itself, so a process that dies in line holds nobody up for long.
+            claims[priority] = max(claims[priority], now + wait + self._interval)
+            self._save(handle, last, claims)
         return wait
 
-    def _load(self, handle: int, now: float) -> tuple[float, float]:
+    def _load(self, handle: int, now: float) -> tuple[float, list[float]]:
+        """When the last call left, and until when orders and holdings claim the next one."""
         data = os.pread(handle, _RECORD.size, 0)
         if len(data) != _RECORD.size:
-            return now - self._interval, 0.0
-        last, claim = _RECORD.unpack(data)
+            return now - self._interval, [0.0, 0.0]
+        last, *claims = _RECORD.unpack(data)
         # Times ahead of the clock are left over from before a restart of the machine.
         if not 0 <= last <= now:
             last = now - self._interval
-        if not now < claim <= now + 2 * self._interval:
-            claim = 0.0
-        return last, claim
+        latest = now + 2 * self._interval
+        return last, [until if now < until <= latest else 0.0 for until in claims]
 
-    def _save(self, handle: int, last: float, claim: float) -> None:
-        os.pwrite(handle, _RECORD.pack(last, claim), 0)
+    def _save(self, handle: int, last: float, claims: list[float]) -> None:
+        os.pwrite(handle, _RECORD.pack(last, *claims), 0)

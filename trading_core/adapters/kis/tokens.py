@@ -34,10 +34,11 @@ _ROUNDS = 3
 
 @dataclass(frozen=True, slots=True)
 class IssuedToken:
-    """What the broker's token reply said."""
+    """What the broker's token reply said; ``expires_at`` is None when it named no usable time."""
 
     text: str = field(repr=False)
     lifetime: timedelta
+    expires_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +123,11 @@ class TokenCache:
                 self._store(_Token("", stored.issued_at, stored.expires_at))
             self._token = None
 
+    def current(self) -> str:
+        """The token at hand, "" without one; nothing is asked."""
+        stored = self._load()
+        return stored.text if stored is not None else ""
+
     async def _get_or_renew(self) -> str | datetime:
         """The token, or when to ask again."""
         now = self._clock.now()
@@ -134,7 +140,7 @@ class TokenCache:
             if now < again_at:
                 return again_at
         try:
-            return await self._renew(now)
+            return await self._renew(now, stored)
         except BrokerError as error:
             if stored is not None and stored.usable(now):
                 return stored.text
@@ -144,11 +150,15 @@ class TokenCache:
             self._store(_Token("", now, now))
             return now + _BETWEEN_ISSUES
 
-    async def _renew(self, now: datetime) -> str:
+    async def _renew(self, now: datetime, stored: _Token | None) -> str:
         issued = await self._issue()
         self._redactor.add(issued.text)
-        expires_at = min(now + issued.lifetime, _next_midnight(now))
-        self._token = _Token(issued.text, now, expires_at)
+        ends = [now + issued.lifetime, _next_midnight(now)]
+        # Within six hours the broker hands out the same token again, and it has not grown younger.
+        # A time already past can only be another clock's.
+        repeated = stored.expires_at if stored and stored.text == issued.text else None
+        ends += [end for end in (issued.expires_at, repeated) if end is not None and end > now]
+        self._token = _Token(issued.text, now, min(ends).astimezone(UTC))
         self._store(self._token)
         return issued.text
 

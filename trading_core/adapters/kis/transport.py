@@ -9,18 +9,18 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import timedelta
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, TypeGuard
+from typing import Any
 from urllib.parse import quote, urlencode
 
 import httpx
 
 from trading_core.adapters.kis import codes
+from trading_core.adapters.kis.auth import Credentials, KeyDesk, parse
 from trading_core.adapters.kis.rate_limit import Priority, RateLimiter
 from trading_core.adapters.kis.redaction import Redactor
-from trading_core.adapters.kis.tokens import IssuedToken, TokenCache
+from trading_core.adapters.kis.tokens import TokenCache
 from trading_core.adapters.kis.tr_table import Endpoint, Personality, Query, query_tr
 from trading_core.errors import (
     BrokerError,
@@ -46,21 +46,6 @@ _NOTHING_SENT = (
 
 
 @dataclass(frozen=True, slots=True)
-class Credentials:
-    """The keys of one app and the account they trade; never shown."""
-
-    app_key: str = field(repr=False)
-    app_secret: str = field(repr=False)
-    cano: str = field(repr=False)
-    product: str = field(repr=False)
-
-    @property
-    def account(self) -> dict[str, str]:
-        """The two fields that name the account in every ledger request."""
-        return {"CANO": self.cano, "ACNT_PRDT_CD": self.product}
-
-
-@dataclass(frozen=True, slots=True)
 class _Answer:
     """``body`` is None when the reply carries no envelope of the broker."""
 
@@ -70,8 +55,7 @@ class _Answer:
 
     @property
     def code(self) -> str:
-        code = self.body.get("msg_cd") if self.body else None
-        return code.strip() if isinstance(code, str) else ""
+        return codes.code_of(self.body.get("msg_cd") if self.body else None)
 
     @property
     def ok(self) -> bool:
@@ -79,24 +63,22 @@ class _Answer:
 
     @property
     def reason(self) -> str:
-        said = self.body.get("msg1") if self.body else None
-        return codes.explain(self.code, said if isinstance(said, str) else "")
+        return codes.explain(self.code, self.body.get("msg1") if self.body else None)
 
 
 class KisTransport:
     """Sends requests; every other module of this package speaks through it.
 
     Args:
-        client: Sends orders, tokens and hash keys; closed by whoever made it, like ``reader``.
+        client: Sends orders; closed by whoever made it, like ``reader``.
         reader: Sends queries, past the client: cookies, redirects and the rest of what a client
             does for a request cost more than a quote itself. It need not tell what had left
             before it failed.
         endpoints: Stand in for the table's, for queries that differ from account to account.
-        tokens: Set after construction (``tokens``), because issuing needs this transport.
+        keys: Gets hash keys, approval keys and tokens.
+        tokens: The shared access token.
         retry_base_seconds: Reads wait ``base * 2**attempt`` seconds between attempts.
     """
-
-    tokens: TokenCache
 
     def __init__(
         self,
@@ -105,6 +87,8 @@ class KisTransport:
         reader: httpx.AsyncBaseTransport,
         personality: Personality,
         credentials: Credentials,
+        keys: KeyDesk,
+        tokens: TokenCache,
         limiter: RateLimiter,
         redactor: Redactor,
         hashkey: bool,
@@ -116,7 +100,8 @@ class KisTransport:
         self._client = client
         self._reader = reader
         self._base_url = str(client.base_url).rstrip("/")
-        self._credentials = credentials
+        self.tokens = tokens
+        self._keys = keys
         self._limiter = limiter
         self._redactor = redactor
         self._hashkey = hashkey
@@ -131,34 +116,33 @@ class KisTransport:
             "user-agent": client.headers["user-agent"],
         }
 
-    async def issue_token(self) -> IssuedToken:
-        """Ask for an access token.
+    async def approval_key(self) -> str:
+        """The key that opens a WebSocket session; asked for at most once in its life of a day.
 
         Raises:
-            RateLimited: one was issued less than a minute ago.
-            BrokerUnavailable: any other failure.
+            BrokerUnavailable, RateLimited: the broker gave none.
         """
-        body = {
-            "grant_type": "client_credentials",
-            "appkey": self._credentials.app_key,
-            "appsecret": self._credentials.app_secret,
-        }
-        try:
-            response = await self._client.post("/oauth2/tokenP", json=body)
-        except httpx.HTTPError as error:
-            raise self._error(codes.Unreachable, f"no access token: {_kind(error)}") from None
-        reply = _parse(response.content) or {}
-        token, seconds = reply.get("access_token"), reply.get("expires_in")
-        if _is_token(token) and type(seconds) is int and seconds > 0:
-            return IssuedToken(token, timedelta(seconds=min(seconds, 86_400)))
-        code, said = reply.get("error_code"), reply.get("error_description")
-        code = code if isinstance(code, str) else ""
-        reason = codes.explain(code, said if isinstance(said, str) else "")
-        kind = RateLimited if code == codes.TOO_MANY_TOKENS else BrokerUnavailable
-        raise self._error(kind, f"no access token: {reason}", code)
+        return await self._keys.approval_key()
 
-    async def read(self, query: Query, params: Mapping[str, str]) -> Body:
-        """One page of a query.
+    def drop_approval_key(self, key: str) -> None:
+        """Forget an approval key that the broker refused; the next call asks for a new one."""
+        self._keys.drop_approval_key(key)
+
+    async def revoke_token(self) -> None:
+        """Have the broker take back the shared token, if there is one; every process loses it.
+
+        Raises:
+            BrokerUnavailable, RateLimited: the broker did not confirm it.
+        """
+        token = self.tokens.current()
+        if token:
+            await self._keys.revoke_token(token)
+            await self.tokens.drop(token)
+
+    async def read(
+        self, query: Query, params: Mapping[str, str], priority: Priority | None = None
+    ) -> Body:
+        """One page of a query; ledger queries go before others unless a priority is given.
 
         Raises:
             BrokerUnavailable: no usable answer after the retries.
@@ -166,26 +150,26 @@ class KisTransport:
             TokenExpired: the token was refused, and so was its replacement.
             NotOffered: the host has no such request.
         """
-        return (await self._read(query, params, "")).body or {}
+        return (await self._read(query, params, "", priority)).body or {}
 
     async def read_pages(self, query: Query, params: Mapping[str, str]) -> list[Body]:
-        """All pages of a query with a cursor; raises as :meth:`read`.
+        """All pages of a query, by its cursor or, where it has none, by the header alone.
 
-        A listing that does not end is refused as a whole: half a ledger is not a ledger.
+        A listing that does not end is refused as a whole: half a ledger is not a ledger. Raises as
+        :meth:`read`.
         """
-        suffix = query.value.cursor or ""
-        keys = (f"CTX_AREA_FK{suffix}", f"CTX_AREA_NK{suffix}")
-        cursor: tuple[str, str] = ("", "")
+        suffix = query.value.cursor
+        keys = () if suffix is None else (f"CTX_AREA_FK{suffix}", f"CTX_AREA_NK{suffix}")
+        cursor = dict.fromkeys(keys, "")
         pages: list[Body] = []
         for _ in range(_MAX_PAGES):
-            page_params = {**params, keys[0]: cursor[0], keys[1]: cursor[1]}
-            answer = await self._read(query, page_params, "N" if pages else "")
+            answer = await self._read(query, {**params, **cursor}, "N" if pages else "")
             body = answer.body or {}
             pages.append(body)
             if not self._has_more(answer):
                 return pages
-            fetched = (_cursor(body, keys[0]), _cursor(body, keys[1]))
-            if fetched == cursor or not fetched[1].strip():
+            fetched = {key: _cursor(body, key) for key in keys}
+            if keys and (fetched == cursor or not fetched[keys[1]].strip()):
                 break
             cursor = fetched
         raise self._error(BrokerUnavailable, "unusable answer: the pages do not end")
@@ -207,7 +191,7 @@ class KisTransport:
         content = json.dumps(body).encode()
         headers = self._headers(token, tr_id, "")
         if self._hashkey:
-            headers["hashkey"] = await self._hash(content)
+            headers["hashkey"] = await self._keys.hash_key(content, self._fixed_headers)
         await self._limiter.acquire(Priority.ORDER)
         try:
             response = await self._client.post(path, content=content, headers=headers)
@@ -242,12 +226,20 @@ class KisTransport:
             raise self._error(OrderRejected, answer.reason, code)
         raise self._error(OrderOutcomeUnknown, answer.reason, code)
 
-    async def _read(self, query: Query, params: Mapping[str, str], tr_cont: str) -> _Answer:
+    async def _read(
+        self,
+        query: Query,
+        params: Mapping[str, str],
+        tr_cont: str,
+        priority: Priority | None = None,
+    ) -> _Answer:
+        if priority is None:
+            priority = Priority.HOLDING if query.value.is_ledger else Priority.CANDIDATE
         tr_id = query_tr(self.personality, query, self._endpoints.get(query))
         attempt, renewed = 0, False
         while True:
             try:
-                return await self._read_once(query, tr_id, params, tr_cont)
+                return await self._read_once(query, tr_id, params, tr_cont, priority)
             except TokenExpired as error:
                 if renewed or not error.code:
                     raise
@@ -261,10 +253,15 @@ class KisTransport:
                 attempt += 1
 
     async def _read_once(
-        self, query: Query, tr_id: str, params: Mapping[str, str], tr_cont: str
+        self,
+        query: Query,
+        tr_id: str,
+        params: Mapping[str, str],
+        tr_cont: str,
+        priority: Priority,
     ) -> _Answer:
         token = await self.tokens.get()
-        await self._limiter.acquire(Priority.READ)
+        await self._limiter.acquire(priority)
         try:
             response = await self._reader.handle_async_request(
                 self._read_request(
@@ -310,20 +307,6 @@ class KisTransport:
             raise self._error(BrokerUnavailable, "unusable answer: unknown page mark")
         return answer.code == codes.MORE_TO_COME
 
-    async def _hash(self, content: bytes) -> str:
-        await self._limiter.acquire(Priority.ORDER)
-        try:
-            response = await self._client.post(
-                "/uapi/hashkey", content=content, headers=self._fixed_headers
-            )
-        except httpx.HTTPError as error:
-            message = f"not sent: no hash key, {_kind(error)}"
-            raise self._error(BrokerUnavailable, message) from None
-        value = (_parse(response.content) or {}).get("HASH")
-        if not isinstance(value, str) or not value.isalnum() or not value.isascii():
-            raise self._error(BrokerUnavailable, "not sent: no usable hash key")
-        return value
-
     def _headers(self, token: str, tr_id: str, tr_cont: str) -> dict[str, str]:
         return {
             **self._fixed_headers,
@@ -342,28 +325,16 @@ def _url(text: str) -> httpx.URL:
     return httpx.URL(text)
 
 
-def _is_token(value: object) -> TypeGuard[str]:
-    return isinstance(value, str) and value.isascii() and value.isprintable() and " " not in value
-
-
 def _kind(error: Exception) -> str:
     # The client's own texts may quote the request's address, so only the name is passed on.
     return type(error).__name__
 
 
 def _answer(response: httpx.Response) -> _Answer:
-    body = _parse(response.content)
+    body = parse(response.content)
     if body is not None and not isinstance(body.get("rt_cd"), str):
         body = None
     return _Answer(response.status_code, response.headers.get("tr_cont", "").strip(), body)
-
-
-def _parse(content: bytes) -> Body | None:
-    try:
-        value = json.loads(content)
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
 
 
 def _cursor(body: Body, key: str) -> str:

@@ -1,7 +1,7 @@
 """Access tokens, WebSocket keys, hash keys and the calls-a-second limit.
 
 Any app key and secret is taken. A token lives 24 hours of the venue's clock; asking again within
-six hours gives the same one.
+six hours gives the same one. App keys are kept as digests only: somebody may try a real one here.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from trading_core.twin.wire.envelope import KST, Reply, WireError
@@ -26,7 +27,7 @@ WINDOW_SECONDS = 1.0
 
 @dataclass(slots=True)
 class _Token:
-    app_key: str
+    owner: str
     issued_at: datetime
     text: str
     revoked: bool = False
@@ -37,6 +38,14 @@ class _Token:
         return self.issued_at + LIFETIME
 
 
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """A key that opens WebSocket sessions of its owner, until then by the venue's clock."""
+
+    owner: str
+    until: datetime
+
+
 class Tokens:
     """Issues, checks and revokes tokens.
 
@@ -44,6 +53,8 @@ class Tokens:
         now: The venue's clock, aware UTC.
         monotonic: Wall seconds, for the cooldown between two issues of one app key.
         cooldown_seconds: 60 at the broker; 0 switches the rule off.
+        record: Called with every change as a JSON object, before anybody is told of it; what it
+            was called with brings everything back through :meth:`restore`.
     """
 
     def __init__(
@@ -52,31 +63,56 @@ class Tokens:
         monotonic: Callable[[], float],
         *,
         cooldown_seconds: float,
+        record: Callable[[Mapping[str, Any]], None] | None = None,
     ) -> None:
         self._now = now
         self._monotonic = monotonic
         self._cooldown = cooldown_seconds
+        self._record = record or (lambda change: None)
         self._newest: dict[str, _Token] = {}
         self._by_text: dict[str, _Token] = {}
         self._asked_at: dict[str, float] = {}
-        self.approval_keys: dict[str, datetime] = {}
+        self.approval_keys: dict[str, Approval] = {}
+
+    def restore(self, change: Mapping[str, Any]) -> None:
+        """Do a recorded change again; one of another kind is left alone.
+
+        Raises:
+            KeyError, ValueError: it is none of this class.
+        """
+        match change["do"]:
+            case "token":
+                issued_at = datetime.fromisoformat(change["at"])
+                self._keep(_Token(change["owner"], issued_at, change["token"]))
+            case "revoked":
+                self._by_text[change["token"]].revoked = True
+            case "expired":
+                self._by_text[change["token"]].expired = True
+            case "approval":
+                until = datetime.fromisoformat(change["until"])
+                self.approval_keys[change["key"]] = Approval(change["owner"], until)
+
+    def _keep(self, token: _Token) -> None:
+        self._newest[token.owner] = token
+        self._by_text[token.text] = token
 
     def issue(self, body: Mapping[str, Any]) -> Reply:
         """``POST /oauth2/tokenP``."""
-        app_key = _credential(body, "appkey", "EGW00103", "유효하지 않은 AppKey입니다.")
+        owner = _digest(_credential(body, "appkey", "EGW00103", "유효하지 않은 AppKey입니다."))
         _credential(body, "appsecret", "EGW00105", "유효하지 않은 AppSecret입니다.")
         _check_grant(body)
-        asked, at = self._asked_at.get(app_key), self._monotonic()
+        asked, at = self._asked_at.get(owner), self._monotonic()
         if self._cooldown > 0 and asked is not None and at - asked < self._cooldown:
             raise _oauth_error("EGW00133", "접근토큰 발급 잠시 후 다시 시도하세요(1분당 1회)")
-        self._asked_at[app_key] = at
+        self._asked_at[owner] = at
         now = self._now()
-        token = self._newest.get(app_key)
+        token = self._newest.get(owner)
         stale = token is None or token.revoked or token.expired
         if token is None or stale or now - token.issued_at >= SAME_TOKEN_FOR:
-            token = _Token(app_key, now, _jwt(app_key, now))
-            self._newest[app_key] = token
-            self._by_text[token.text] = token
+            token = _Token(owner, now, _jwt(owner, now))
+            at_text = now.isoformat()
+            self._record({"do": "token", "owner": owner, "token": token.text, "at": at_text})
+            self._keep(token)
         expires = token.expires_at.astimezone(KST)
         return Reply(
             {
@@ -93,16 +129,20 @@ class Tokens:
         token = self._by_text.get(str(body.get("token", "")))
         if token is None:
             raise _oauth_error("EGW00121", "유효하지 않은 token 입니다.")
-        token.revoked = True
+        if not token.revoked:
+            self._record({"do": "revoked", "token": token.text})
+            token.revoked = True
         return Reply({"code": 200, "message": "접근토큰 폐기에 성공하였습니다"})
 
     def approve(self, body: Mapping[str, Any]) -> Reply:
         """``POST /oauth2/Approval``: the key that opens a WebSocket session."""
-        _credential(body, "appkey", "EGW00103", "유효하지 않은 AppKey입니다.")
+        owner = _digest(_credential(body, "appkey", "EGW00103", "유효하지 않은 AppKey입니다."))
         _credential(body, "secretkey", "EGW00105", "유효하지 않은 AppSecret입니다.")
         _check_grant(body)
-        key = str(uuid.uuid4())
-        self.approval_keys[key] = self._now() + LIFETIME
+        key, until = str(uuid.uuid4()), self._now() + LIFETIME
+        until_text = until.isoformat()
+        self._record({"do": "approval", "owner": owner, "key": key, "until": until_text})
+        self.approval_keys[key] = Approval(owner, until)
         return Reply({"approval_key": key})
 
     def check(self, headers: Mapping[str, str]) -> str:
@@ -117,7 +157,7 @@ class Tokens:
         app_key = headers.get("appkey", "")
         if not app_key:
             raise WireError("EGW00103", "유효하지 않은 AppKey입니다.")
-        if token is None or token.revoked or token.app_key != app_key:
+        if token is None or token.revoked or token.owner != _digest(app_key):
             raise WireError("EGW00121", "유효하지 않은 token 입니다.")
         if token.expired or self._now() >= token.expires_at:
             raise WireError("EGW00123", "기간이 만료된 token 입니다.")
@@ -126,7 +166,8 @@ class Tokens:
     def expire(self, headers: Mapping[str, str]) -> None:
         """Let the token of a request die before its time."""
         token = self._by_text.get(headers.get("authorization", "").partition(" ")[2].strip())
-        if token is not None:
+        if token is not None and not token.expired:
+            self._record({"do": "expired", "token": token.text})
             token.expired = True
 
 
@@ -179,10 +220,15 @@ def _check_grant(body: Mapping[str, Any]) -> None:
         raise _oauth_error("EGW00115", "유효하지 않은 grant_type입니다.")
 
 
-def _jwt(app_key: str, now: datetime) -> str:
+@lru_cache(maxsize=256)
+def _digest(app_key: str) -> str:
+    return hashlib.sha256(app_key.encode("utf-8", "replace")).hexdigest()[:32]
+
+
+def _jwt(owner: str, now: datetime) -> str:
     claims = {
         "sub": "token",
-        "aud": hashlib.sha256(app_key.encode("utf-8", "replace")).hexdigest()[:32],
+        "aud": owner,
         "iss": "unogw",
         "exp": int((now + LIFETIME).timestamp()),
         "iat": int(now.timestamp()),

@@ -36,6 +36,10 @@ class ExchangeCode:
     closes: str
     zone: ZoneInfo
 
+    @property
+    def currency_name(self) -> str:
+        return CURRENCY_NAMES[self.currency]
+
 
 def _exchanges(
     nation: str,
@@ -154,6 +158,8 @@ OVERSEAS_CHANGE_IDS: tuple[tuple[str, MarketGroup, str], ...] = (
     ("TTS0306U", MarketGroup.CN, "SZAA"),
     ("TTS0312U", MarketGroup.VN, ""),
 )
+# Product code of a retirement account, which may be looked at only.
+PENSION_PRODUCT = "29"
 CANCEL_ONLY: frozenset[MarketGroup] = frozenset({MarketGroup.CN, MarketGroup.VN})
 
 _REAL: Mapping[RefusalKind, tuple[str, str]] = {
@@ -197,6 +203,21 @@ _PAPER: Mapping[RefusalKind, tuple[str, str]] = {
 def account_error() -> WireError:
     """An account that the caller does not own."""
     return WireError("OPSQ2000", "ERROR : INPUT INVALID_CHECK_ACNO", rt_cd="2", status=200)
+
+
+def account_number_error() -> WireError:
+    """A number that cannot be an account, named in an order."""
+    return WireError("APAC0081", "계좌번호 오류입니다.", rt_cd="7", status=200)
+
+
+def account_kind_error() -> WireError:
+    """An account of a kind that may look but not order."""
+    return WireError("APBK1744", "주문이 불가한 계좌입니다.", rt_cd="7", status=200)
+
+
+def decimals_error() -> WireError:
+    """An overseas price with more decimals than its market has."""
+    return WireError("APTR0057", "주문단가의 소수점 자리수를 확인하세요.", rt_cd="7", status=200)
 
 
 def refusal_error(kind: RefusalKind, *, paper: bool, overseas: bool) -> WireError:

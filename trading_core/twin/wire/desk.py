@@ -2,36 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 from trading_core.errors import DataError
 from trading_core.model.market import Currency, Market, MarketGroup
 from trading_core.model.order import Side
-from trading_core.model.price import DailyBar
+from trading_core.model.price import DailyBar, Quote
 from trading_core.rules.costs import trade_costs
 from trading_core.rules.markets import currency_of
-from trading_core.twin.venue import AccountView, Venue, VenueFill, VenueHolding
+from trading_core.twin.venue import AccountView, Venue, VenueFill, VenueHolding, VenueOrder
 from trading_core.twin.wire.codes import account_error
 from trading_core.twin.wire.envelope import Call
+from trading_core.twin.wire.order_types import Route
+
+T = TypeVar("T")
 
 SATURDAY = 5
-Personality = Literal["real", "paper"]
+# Rendered bars of this many requests are kept.
+REMEMBERED = 400
+YEAR_OF_SESSIONS = 250
+Personality = Literal["real", "paper", "both"]
+"""Which of the broker's hosts to be; ``both`` lets each request's TR id say which it means."""
 
 
 @dataclass(frozen=True, slots=True)
-class History:
-    """The sessions before today of one instrument, summed up; zeros without any."""
+class Extremes:
+    """Highest and lowest price of a span, and when; zeros and no date without any."""
 
     high: Decimal = Decimal(0)
     high_on: date | None = None
     low: Decimal = Decimal(0)
     low_on: date | None = None
+
+    def with_day(self, quote: Quote, today: date) -> Extremes:
+        """With what the present day has seen so far."""
+        high, high_on, low, low_on = self.high, self.high_on, self.low, self.low_on
+        if quote.high > high:
+            high, high_on = quote.high, today
+        if quote.low > 0 and (not low or quote.low < low):
+            low, low_on = quote.low, today
+        return Extremes(high, high_on, low, low_on)
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The sessions before today of one instrument, summed up; zeros without any.
+
+    ``year`` are 365 days, ``this_year`` the days since its first, ``recent`` the bars, oldest
+    first, of that year.
+    """
+
+    year: Extremes = Extremes()
+    this_year: Extremes = Extremes()
+    sessions_250: Extremes = Extremes()
     previous: DailyBar | None = None
     average_volume: int = 0
+    recent: tuple[DailyBar, ...] = ()
 
     @property
     def previous_volume(self) -> int:
@@ -58,13 +89,19 @@ class Desk:
         self.rates = rates
         self._by_group = {venue.group: venue for venue in venues}
         self._sessions: dict[MarketGroup, tuple[datetime, date]] = {}
-        self._histories: dict[tuple[MarketGroup, str], tuple[date, History]] = {}
+        self._kept: dict[tuple[MarketGroup, str, str], tuple[date, Any]] = {}
+        self._remembered: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
+        self.routes: dict[tuple[date, int], Route] = {}
         if len(self._by_group) != len(self.venues):
             raise ValueError("two venues play the same market group")
 
     @property
     def paper(self) -> bool:
         return self.personality == "paper"
+
+    def serves(self, hosts: Collection[str]) -> bool:
+        """Whether a request that only these hosts take is taken here."""
+        return self.personality == "both" or self.personality in hosts
 
     @property
     def now(self) -> datetime:
@@ -112,7 +149,7 @@ class Desk:
         mine = [h for h in view.holdings if h.instrument.market in group.markets]
         return sorted(mine, key=lambda holding: holding.instrument.symbol)
 
-    def _session(self, venue: Venue) -> date:
+    def session(self, venue: Venue) -> date:
         """The venue's session; asked once for each position of its clock."""
         now = venue.now
         known = self._sessions.get(venue.group)
@@ -122,15 +159,43 @@ class Desk:
 
     def history(self, venue: Venue, symbol: str) -> History:
         """A year of sessions before the present one; read once a session."""
-        session = self._session(venue)
-        key = (venue.group, symbol)
-        known = self._histories.get(key)
+
+        def read() -> History:
+            session = self.session(venue)
+            start, end = session - timedelta(days=365), session - timedelta(days=1)
+            return summarise(venue.daily_bars(symbol, start=start, end=end), session)
+
+        return self.kept(venue, "history", symbol, read)
+
+    def kept(self, venue: Venue, what: str, symbol: str, make: Callable[[], T]) -> T:
+        """What ``make`` says of a symbol, made once a session."""
+        session = self.session(venue)
+        key = (venue.group, what, symbol)
+        known = self._kept.get(key)
         if known is None or known[0] != session:
-            start = session - timedelta(days=365)
-            bars = venue.daily_bars(symbol, start=start, end=session - timedelta(days=1))
-            known = (session, summarise(bars))
-            self._histories[key] = known
-        return known[1]
+            known = self._kept[key] = (session, make())
+        value: T = known[1]
+        return value
+
+    def remembered(self, key: tuple[Any, ...], make: Callable[[], T]) -> T:
+        """What ``make`` gave for ``key``, which must say all it depends on; the oldest goes."""
+        if key in self._remembered:
+            self._remembered.move_to_end(key)
+        else:
+            self._remembered[key] = make()
+            if len(self._remembered) > REMEMBERED:
+                self._remembered.popitem(last=False)
+        value: T = self._remembered[key]
+        return value
+
+    def route(self, session: date, order_no: int) -> Route:
+        """The route of a domestic order; KRX unless another one was named with it."""
+        return self.routes.get((session, order_no), Route.KRX)
+
+    def remember_route(self, row: VenueOrder, route: Route) -> None:
+        """Keep the route of a new row."""
+        if route is not Route.KRX:
+            self.routes[row.session, row.order_no] = route
 
 
 def opens_on(venue: Venue | None, day: date) -> bool | None:
@@ -152,21 +217,28 @@ def affordable(cash: Decimal, price: Decimal, market: Market, on: date) -> int:
     return max(0, int((cash - costs.total) // price))
 
 
-def summarise(bars: Sequence[DailyBar]) -> History:
-    """Extremes, last bar and 20-session average volume of bars that are oldest first."""
+def extremes(bars: Sequence[DailyBar]) -> Extremes:
+    """Of the sessions in which something traded."""
     traded = [bar for bar in bars if bar.low > 0]
     if not traded:
-        return History(previous=bars[-1] if bars else None)
+        return Extremes()
     top = max(traded, key=lambda bar: bar.high)
     bottom = min(traded, key=lambda bar: bar.low)
-    recent = bars[-20:]
+    return Extremes(top.high, top.session, bottom.low, bottom.session)
+
+
+def summarise(bars: Sequence[DailyBar], session: date) -> History:
+    """Extremes, last bar and 20-session average volume of bars that are oldest first."""
+    if not bars:
+        return History()
+    newest = bars[-20:]
     return History(
-        high=top.high,
-        high_on=top.session,
-        low=bottom.low,
-        low_on=bottom.session,
+        year=extremes(bars),
+        this_year=extremes([bar for bar in bars if bar.session.year == session.year]),
+        sessions_250=extremes(bars[-YEAR_OF_SESSIONS:]),
         previous=bars[-1],
-        average_volume=sum(bar.volume for bar in recent) // len(recent),
+        average_volume=sum(bar.volume for bar in newest) // len(newest),
+        recent=tuple(bars),
     )
 
 

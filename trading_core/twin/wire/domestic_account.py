@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import date, timedelta
 from decimal import Decimal
 
-from trading_core.model.market import Market, MarketGroup
-from trading_core.twin.venue import AccountView, VenueHolding
-from trading_core.twin.wire.desk import Desk, affordable
+from trading_core.model.market import Instrument, Market, MarketGroup
+from trading_core.model.order import Side
+from trading_core.twin.venue import AccountView, Venue, VenueHolding
+from trading_core.twin.wire.desk import Desk, affordable, opens_on
 from trading_core.twin.wire.domestic_quotes import short_code
 from trading_core.twin.wire.envelope import (
     KST,
@@ -14,46 +17,112 @@ from trading_core.twin.wire.envelope import (
     Reply,
     alike,
     fixed,
+    input_error,
     ratio_pct,
     whole,
 )
+from trading_core.twin.wire.order_types import DOMESTIC
 from trading_core.twin.wire.paging import paged, single
 
 KR = MarketGroup.KR
+# Sessions before today whose sales are still on their way, the one that settles today included.
+SETTLING_SESSIONS = 2
+
+
+@dataclass(slots=True)
+class _Traded:
+    """Shares of one security bought and sold in the session before, and when last sold."""
+
+    instrument: Instrument
+    bought: int = 0
+    sold: int = 0
+    sold_on: date | None = None
 
 
 def inquire_balance(desk: Desk, call: Call) -> Reply:
-    """Holdings by symbol, and one row of cash: today, next day and when all has settled."""
+    """Holdings by symbol, and one row of cash: today, next day and when all has settled.
+
+    What was sold out stays, with a quantity of zero, until the sale has settled.
+    """
+    if call.text("AFHR_FLPR_YN").upper() not in ("", "N", "Y", "X"):
+        raise input_error("ERROR : INPUT INVALID_CHECK_AFHR_FLPR_YN")
     account_no = desk.account_no(call)
     view = desk.view(account_no, KR)
     holdings = desk.holdings(view, KR)
-    changes = {}
     venue = desk.venue(KR)
+    traded = _traded_before(venue, account_no) if venue else {}
+    if venue is not None:
+        holdings = _with_sold_out(venue, holdings, traded)
+    changes = {}
     for holding in holdings:
         quote = venue.quote(holding.instrument.symbol) if venue else None
         changes[holding.instrument.symbol] = quote.previous_close if quote else Decimal(0)
+
+    def row(holding: VenueHolding) -> dict[str, str]:
+        symbol = holding.instrument.symbol
+        return _holding_row(holding, changes[symbol], traded.get(symbol))
+
     return paged(
         call,
         holdings,
         lambda holding: holding.instrument.symbol,
-        lambda holding: _holding_row(holding, changes[holding.instrument.symbol]),
+        row,
         width=100,
         conditions=(call.text("CANO"), call.text("ACNT_PRDT_CD"), call.text("INQR_DVSN")),
         output2=[_balance_total(view, holdings)],
     )
 
 
-def _holding_row(holding: VenueHolding, previous_close: Decimal) -> dict[str, str]:
+def _traded_before(venue: Venue, account_no: str) -> dict[str, _Traded]:
+    """By symbol, of the sessions whose trades have not settled or have settled today."""
+    session = venue.state().session
+    past = [day for day in _days_before(session) if opens_on(venue, day)][:SETTLING_SESSIONS]
+    found: dict[str, _Traded] = {}
+    if not past or not any(spec.account_no == account_no for spec in venue.accounts()):
+        return found
+    for fill in reversed(venue.fills(account_no)):
+        day = fill.at.astimezone(KST).date()
+        if day < past[-1]:
+            break
+        traded = found.setdefault(fill.instrument.symbol, _Traded(fill.instrument))
+        if fill.side is Side.SELL:
+            traded.sold_on = traded.sold_on or day
+        if day == past[0]:
+            traded.bought += fill.quantity if fill.side is Side.BUY else 0
+            traded.sold += fill.quantity if fill.side is Side.SELL else 0
+    return found
+
+
+def _days_before(session: date) -> list[date]:
+    return [session - timedelta(days=back) for back in range(1, 15)]
+
+
+def _with_sold_out(
+    venue: Venue, holdings: list[VenueHolding], traded: dict[str, _Traded]
+) -> list[VenueHolding]:
+    held = {holding.instrument.symbol for holding in holdings}
+    gone = []
+    for symbol, item in traded.items():
+        if item.sold_on is None or symbol in held:
+            continue
+        quote = venue.quote(symbol)
+        last = quote.last if quote else Decimal(0)
+        gone.append(VenueHolding(item.instrument, 0, 0, Decimal(0), last, 0, 0))
+    return sorted([*holdings, *gone], key=lambda holding: holding.instrument.symbol)
+
+
+def _holding_row(
+    holding: VenueHolding, previous_close: Decimal, traded: _Traded | None
+) -> dict[str, str]:
     cost = holding.quantity * holding.average_price
     gain = holding.value - cost
     change = holding.last_price - previous_close if previous_close else Decimal(0)
-    before_today = max(0, holding.quantity - holding.bought_today + holding.sold_today)
     return {
         "pdno": holding.instrument.symbol,
         "prdt_name": holding.instrument.name or holding.instrument.symbol,
         "trad_dvsn_name": "현금",
-        "bfdy_buy_qty": str(before_today),
-        "bfdy_sll_qty": "0",
+        "bfdy_buy_qty": str(traded.bought if traded else 0),
+        "bfdy_sll_qty": str(traded.sold if traded else 0),
         "thdt_buyqty": str(holding.bought_today),
         "thdt_sll_qty": str(holding.sold_today),
         "hldg_qty": str(holding.quantity),
@@ -114,7 +183,8 @@ def inquire_buying_power(desk: Desk, call: Call) -> Reply:
     symbol = short_code(call.text("PDNO"))
     venue = desk.venue(KR)
     quote = venue.quote(symbol) if venue and symbol else None
-    if quote is not None and (price <= 0 or call.text("ORD_DVSN") == "01"):
+    terms = DOMESTIC.get(call.text("ORD_DVSN"))
+    if quote is not None and (price <= 0 or (terms is not None and not terms.carries_price)):
         price = quote.upper_limit or quote.last
     cash = max(view.orderable, Decimal(0))
     on = venue.state().session if venue else desk.now.astimezone(KST).date()

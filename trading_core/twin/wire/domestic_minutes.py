@@ -8,8 +8,9 @@ from decimal import Decimal
 
 from trading_core.model.price import MinuteBar, Quote
 from trading_core.twin.venue import Venue
+from trading_core.twin.wire.bar_rows import LOOK_BACK
 from trading_core.twin.wire.desk import Desk, opens_on
-from trading_core.twin.wire.domestic_quotes import LOOK_BACK, change_fields, found, present_fields
+from trading_core.twin.wire.domestic_quotes import change_fields, found, present_fields
 from trading_core.twin.wire.envelope import (
     KST,
     Call,
@@ -29,7 +30,8 @@ CLOSE = time(15, 30)
 def inquire_minute_chart(desk: Desk, call: Call) -> Reply:
     """FHKST03010200: minute bars of the present session at or before an hour, newest first.
 
-    An hour still to come is filled with rows at the present price, as the broker does.
+    An hour still to come is filled with rows at the present price, as the broker does. 000000 asks
+    for the newest bars, with which clients begin.
     """
     hour = call.clock_time("FID_INPUT_HOUR_1")
     hit = found(desk, call)
@@ -37,7 +39,7 @@ def inquire_minute_chart(desk: Desk, call: Call) -> Reply:
         return quoted(output1={}, output2=[])
     venue, quote = hit
     state = venue.state()
-    until = datetime.combine(state.session, hour, KST)
+    until = datetime.combine(state.session, hour, KST) if hour != time() else venue.now
     symbol = quote.instrument.symbol
     rows = _minute_rows(venue, symbol, state.session, min(until, venue.now))
     if state.is_open and until > venue.now:

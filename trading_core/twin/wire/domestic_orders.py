@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 from trading_core.model.market import MarketGroup
-from trading_core.model.order import OrderType, Side
+from trading_core.model.order import Side
 from trading_core.twin.venue import RowKind, VenueOrder
 from trading_core.twin.wire.codes import SIDE_CODES
 from trading_core.twin.wire.desk import Desk
@@ -21,6 +21,7 @@ from trading_core.twin.wire.envelope import (
     time_text,
     whole,
 )
+from trading_core.twin.wire.order_types import Route, condition_of, division_of
 from trading_core.twin.wire.paging import paged
 
 KR = MarketGroup.KR
@@ -39,6 +40,11 @@ def order_key(row: VenueOrder) -> str:
     return f"{day_text(row.session)}{row.order_no:010d}"
 
 
+def symbol_key(row: VenueOrder) -> str:
+    """Sorts rows by symbol, then as :func:`order_key`."""
+    return f"{row.instrument.symbol}{order_key(row)}"
+
+
 def domestic_rows(desk: Desk, account_no: str, start: date, end: date) -> list[VenueOrder]:
     """Every row of the sessions, oldest first; none without a domestic venue."""
     venue = desk.venue(KR)
@@ -48,7 +54,7 @@ def domestic_rows(desk: Desk, account_no: str, start: date, end: date) -> list[V
 
 
 def inquire_open_orders(desk: Desk, call: Call) -> Reply:
-    """What can still be modified or cancelled today, oldest first."""
+    """What can still be modified or cancelled today, oldest first, or by symbol."""
     account_no = desk.account_no(call)
     venue = desk.venue(KR)
     today = venue.state().session if venue else desk.now.astimezone(KST).date()
@@ -58,11 +64,12 @@ def inquire_open_orders(desk: Desk, call: Call) -> Reply:
         for row in domestic_rows(desk, account_no, today, today)
         if row.remaining_quantity > 0 and row.side in wanted
     ]
+    key = symbol_key if call.text("INQR_DVSN_1") == "1" else order_key
     return paged(
         call,
-        rows,
-        order_key,
-        lambda row: _open_row(call, row),
+        sorted(rows, key=key),
+        key,
+        lambda row: _open_row(desk, call, row),
         width=100,
         conditions=(call.text("CANO"), call.text("ACNT_PRDT_CD"), call.text("INQR_DVSN_1")),
         output="output",
@@ -73,12 +80,9 @@ def _original(row: VenueOrder) -> str:
     return f"{row.original_no:010d}" if row.original_no else ""
 
 
-def _kind(row: VenueOrder) -> tuple[str, str]:
-    return ("01", "시장가") if row.order_type is OrderType.MARKET else ("00", "지정가")
-
-
-def _open_row(call: Call, row: VenueOrder) -> dict[str, str]:
-    code, name = _kind(row)
+def _open_row(desk: Desk, call: Call, row: VenueOrder) -> dict[str, str]:
+    code, name = division_of(row)
+    route = _route(desk, row)
     return {
         "ord_gno_brno": branch_no(call),
         "odno": f"{row.order_no:010d}",
@@ -96,10 +100,10 @@ def _open_row(call: Call, row: VenueOrder) -> dict[str, str]:
         "sll_buy_dvsn_cd": SIDE_CODES[row.side],
         "ord_dvsn_cd": code,
         "mgco_aptm_odno": "",
-        "excg_dvsn_cd": "02",
-        "excg_id_dvsn_cd": "KRX",
-        "excg_id_dvsn_name": "KRX",
-        "stpm_cndt_pric": "0",
+        "excg_dvsn_cd": route.number,
+        "excg_id_dvsn_cd": route.value,
+        "excg_id_dvsn_name": route.value,
+        "stpm_cndt_pric": plain(row.trigger_price or Decimal(0)),
         "stpm_efct_occr_yn": "N",
     }
 
@@ -114,7 +118,7 @@ def inquire_daily_orders(desk: Desk, call: Call) -> Reply:
         end = min(end, border - timedelta(days=1))
     else:
         start = max(start, border)
-    rows = [row for row in domestic_rows(desk, account_no, start, end) if _wanted(call, row)]
+    rows = [r for r in domestic_rows(desk, account_no, start, end) if _wanted(desk, call, r)]
     newest_first = call.text("INQR_DVSN") != "01"
     if newest_first:
         rows.reverse()
@@ -132,7 +136,7 @@ def inquire_daily_orders(desk: Desk, call: Call) -> Reply:
         call,
         rows,
         order_key,
-        lambda row: _daily_row(call, row),
+        lambda row: _daily_row(desk, call, row),
         width=100,
         conditions=(
             call.text("CANO"),
@@ -146,23 +150,30 @@ def inquire_daily_orders(desk: Desk, call: Call) -> Reply:
     )
 
 
-def _wanted(call: Call, row: VenueOrder) -> bool:
+def _route(desk: Desk, row: VenueOrder) -> Route:
+    return desk.route(row.session, row.order_no)
+
+
+def _wanted(desk: Desk, call: Call, row: VenueOrder) -> bool:
     side = call.text("SLL_BUY_DVSN_CD")
     state = call.text("CCLD_DVSN")
     symbol = short_code(call.text("PDNO"))
     number = call.text("ODNO")
+    # The older ids have no such field; empty and ALL mean every route.
+    route = call.text("EXCG_ID_DVSN_CD").upper()
     return (
         (side in ("", "00") or side == SIDE_CODES[row.side])
         and (not symbol or symbol == row.instrument.symbol)
         and (not number or number.lstrip("0") == str(row.order_no))
         and (state != "01" or row.filled_quantity > 0)
         and (state != "02" or row.remaining_quantity > 0)
-        and call.text("EXCG_ID_DVSN_CD") in ("", "KRX", "ALL", "SOR")
+        and route in ("", "ALL", _route(desk, row).value)
     )
 
 
-def _daily_row(call: Call, row: VenueOrder) -> dict[str, str]:
-    code, name = _kind(row)
+def _daily_row(desk: Desk, call: Call, row: VenueOrder) -> dict[str, str]:
+    code, name = division_of(row)
+    route = _route(desk, row)
     filled = row.filled_quantity
     cancelled = row.kind is RowKind.CANCEL or 0 < row.quantity == row.cancelled_quantity
     side_name = _SIDE_NAMES[row.side] + _KIND_NAMES[row.kind]
@@ -192,18 +203,20 @@ def _daily_row(call: Call, row: VenueOrder) -> dict[str, str]:
         "cnc_cfrm_qty": str(row.cancelled_quantity),
         "rmn_qty": str(row.remaining_quantity),
         "rjct_qty": str(row.rejected_quantity),
-        "ccld_cndt_name": "없음",
+        "ccld_cndt_name": condition_of(row),
         "inqr_ip_addr": "",
         "cpbc_ordp_ord_rcit_dvsn_cd": "",
         "cpbc_ordp_infm_mthd_dvsn_cd": "",
         "infm_tmd": time_text(row.last_fill_at) if row.last_fill_at else "",
         "ctac_tlno": "",
         "prdt_type_cd": "300",
-        "excg_dvsn_cd": "02",
+        "excg_dvsn_cd": route.number,
         "cpbc_ordp_mtrl_dvsn_cd": "",
         "ord_orgno": "00000",
         "rsvn_ord_end_dt": "",
-        "excg_id_dvsn_Cd": "KRX",
-        "stpm_cndt_pric": "0",
+        # The documents write a capital C, live answers a small one; clients read either.
+        "excg_id_dvsn_Cd": route.value,
+        "excg_id_dvsn_cd": route.value,
+        "stpm_cndt_pric": plain(row.trigger_price or Decimal(0)),
         "stpm_efct_occr_dtmd": "",
     }

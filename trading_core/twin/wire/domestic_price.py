@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import date
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from decimal import Decimal
 
-from trading_core.model.market import Market
+from trading_core.model.market import Instrument, Market
 from trading_core.model.price import Quote
 from trading_core.rules.markets import price_increment
-from trading_core.twin.wire.desk import History
+from trading_core.twin.venue import TradingState
+from trading_core.twin.wire.desk import Extremes, History
 from trading_core.twin.wire.envelope import KST, alike, day_text, fixed, ratio_pct, whole
 
 _TEXTS = {
@@ -24,7 +26,6 @@ _TEXTS = {
     "ssts_yn": "N",
     "fcam_cnnm": "",
     "cpfn_cnnm": "",
-    "vi_cls_code": "N",
     "ovtm_vi_cls_code": "N",
     "invt_caful_yn": "N",
     "mrkt_warn_cls_code": "00",
@@ -50,43 +51,46 @@ def increment(quote: Quote) -> Decimal:
     return price_increment(Market.KR, max(quote.last, Decimal(1)), on, etf=etf)
 
 
-def price_fields(quote: Quote | None, history: History | None, symbol: str) -> dict[str, str]:
-    """All fields of the present-price record but the change; zeros without a quote."""
-    zero = Decimal(0)
-    history = history or History()
-    last = quote.last if quote else zero
-    base = quote.previous_close if quote else zero
-    upper = (quote.upper_limit or zero) if quote else zero
-    lower = (quote.lower_limit or zero) if quote else zero
-    volume = quote.volume if quote else 0
-    turnover = quote.turnover if quote else zero
-    halted = quote is not None and quote.halted
-    growth = ratio_pct(Decimal(volume), Decimal(history.previous_volume))
+def standing_fields(quote: Quote, history: History) -> dict[str, str]:
+    """What stays the same all session: limits, base price, pivots and texts."""
+    base = quote.previous_close
+    upper, lower = quote.upper_limit or Decimal(0), quote.lower_limit or Decimal(0)
     return {
         **_STATIC,
-        "rprs_mrkt_kor_name": "ETF" if quote is not None and quote.instrument.is_fund else "KOSPI",
-        "iscd_stat_cls_code": "58" if halted else "55",
-        "temp_stop_yn": "Y" if halted else "N",
-        "stck_prpr": whole(last),
-        "prdy_vrss": "0",
-        "prdy_vrss_sign": "3",
-        "prdy_ctrt": "0.00",
-        "acml_tr_pbmn": whole(turnover),
-        "acml_vol": str(volume),
-        "prdy_vrss_vol_rate": fixed(growth, 2),
-        "stck_oprc": whole(quote.open) if quote else "0",
-        "stck_hgpr": whole(quote.high) if quote else "0",
-        "stck_lwpr": whole(quote.low) if quote else "0",
+        "rprs_mrkt_kor_name": "ETF" if quote.instrument.is_fund else "KOSPI",
         "stck_mxpr": whole(upper),
         "stck_llam": whole(lower),
         "stck_sdpr": whole(base),
         "stck_sspr": whole(base),
-        "rstc_wdth_prc": whole(upper - base if upper else zero),
-        "aspr_unit": whole(increment(quote)) if quote else "0",
-        "wghn_avrg_stck_prc": fixed(turnover / volume if volume else zero, 2),
-        "stck_shrn_iscd": symbol if quote else "",
+        "rstc_wdth_prc": whole(upper - base if upper else Decimal(0)),
+        "stck_shrn_iscd": quote.instrument.symbol,
         **_pivots(history),
-        **_extremes(quote, history, last),
+    }
+
+
+def present_price(
+    standing: Mapping[str, str], quote: Quote, history: History, state: TradingState | None
+) -> dict[str, str]:
+    """All fields of the present-price record but the change."""
+    halted = quote.halted or (state is not None and state.halted)
+    interrupted = state is not None and state.interrupted
+    growth = ratio_pct(Decimal(quote.volume), Decimal(history.previous_volume))
+    mean = quote.turnover / quote.volume if quote.volume else Decimal(0)
+    return {
+        **standing,
+        "iscd_stat_cls_code": "58" if halted else "55",
+        "temp_stop_yn": "Y" if halted else "N",
+        "vi_cls_code": "Y" if interrupted else "N",
+        "stck_prpr": whole(quote.last),
+        "acml_tr_pbmn": whole(quote.turnover),
+        "acml_vol": str(quote.volume),
+        "prdy_vrss_vol_rate": fixed(growth, 2),
+        "stck_oprc": whole(quote.open),
+        "stck_hgpr": whole(quote.high),
+        "stck_lwpr": whole(quote.low),
+        "aspr_unit": whole(increment(quote)),
+        "wghn_avrg_stck_prc": fixed(mean, 2),
+        **_extremes(quote, history),
     }
 
 
@@ -104,30 +108,49 @@ def _pivots(history: History) -> dict[str, str]:
     }
 
 
-def _extremes(quote: Quote | None, history: History, last: Decimal) -> dict[str, str]:
-    """Highs and lows of about a year, today included, under each of their three names."""
-    high, high_on = history.high, history.high_on
-    low, low_on = history.low, history.low_on
-    if quote is not None and quote.high > high:
-        high, high_on = quote.high, quote.at.astimezone(KST).date()
-    if quote is not None and quote.low > 0 and (not low or quote.low < low):
-        low, low_on = quote.low, quote.at.astimezone(KST).date()
-    fields: dict[str, str] = {}
-    for name, value, day in (("hgpr", high, high_on), ("lwpr", low, low_on)):
-        distance = fixed(ratio_pct(last - value, value), 2)
-        fields |= {
-            f"d250_{name}": whole(value),
-            f"d250_{name}_date": _date(day),
-            f"d250_{name}_vrss_prpr_rate": distance,
-            f"stck_dryy_{name}": whole(value),
-            f"dryy_{name}_vrss_prpr_rate": distance,
-            f"dryy_{name}_date": _date(day),
-            f"w52_{name}": whole(value),
-            f"w52_{name}_vrss_prpr_ctrt": distance,
-            f"w52_{name}_date": _date(day),
-        }
-    return fields
+def _extremes(quote: Quote, history: History) -> dict[str, str]:
+    """Highs and lows of 250 sessions, of the calendar year and of 52 weeks, today included."""
+    today = quote.at.astimezone(KST).date()
+    d250 = history.sessions_250.with_day(quote, today)
+    this_year = history.this_year.with_day(quote, today)
+    year = history.year.with_day(quote, today)
+    last = quote.last
+    return {
+        **_pair("d250_hgpr", "d250_hgpr_vrss_prpr_rate", "d250_hgpr_date", d250, last, top=True),
+        **_pair("d250_lwpr", "d250_lwpr_vrss_prpr_rate", "d250_lwpr_date", d250, last, top=False),
+        **_pair(
+            *("stck_dryy_hgpr", "dryy_hgpr_vrss_prpr_rate", "dryy_hgpr_date"),
+            *(this_year, last),
+            top=True,
+        ),
+        **_pair(
+            *("stck_dryy_lwpr", "dryy_lwpr_vrss_prpr_rate", "dryy_lwpr_date"),
+            *(this_year, last),
+            top=False,
+        ),
+        **_pair("w52_hgpr", "w52_hgpr_vrss_prpr_ctrt", "w52_hgpr_date", year, last, top=True),
+        **_pair("w52_lwpr", "w52_lwpr_vrss_prpr_ctrt", "w52_lwpr_date", year, last, top=False),
+    }
 
 
-def _date(day: date | None) -> str:
-    return day_text(day) if day else ""
+def _pair(
+    value_name: str, rate_name: str, date_name: str, span: Extremes, last: Decimal, *, top: bool
+) -> dict[str, str]:
+    value, day = (span.high, span.high_on) if top else (span.low, span.low_on)
+    return {
+        value_name: whole(value),
+        rate_name: fixed(ratio_pct(last - value, value), 2),
+        date_name: day_text(day) if day else "",
+    }
+
+
+_LONG_AGO = datetime(2024, 1, 2, tzinfo=UTC)
+_NOBODY = Quote(Instrument("", Market.KR), *(Decimal(0),) * 5, volume=0, at=_LONG_AGO)
+NO_SUCH_SECURITY: Mapping[str, str] = {
+    **present_price(standing_fields(_NOBODY, History()), _NOBODY, History(), None),
+    "prdy_vrss": "0",
+    "prdy_vrss_sign": "3",
+    "prdy_ctrt": "0.00",
+    "aspr_unit": "0",
+}
+"""The record of a security nobody lists: zeros everywhere."""

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from trading_core.model.market import MarketGroup
-from trading_core.model.price import DailyBar, Quote
-from trading_core.twin.venue import Venue
+from trading_core.model.price import DailyBar, OrderBook, Quote
+from trading_core.rules.calendar import Phase
+from trading_core.twin.venue import TradingState, Venue
+from trading_core.twin.wire.bar_rows import DAILY_ROWS, rendered_bars
 from trading_core.twin.wire.desk import Desk, grouped
-from trading_core.twin.wire.domestic_price import increment, price_fields
+from trading_core.twin.wire.domestic_price import (
+    NO_SUCH_SECURITY,
+    increment,
+    present_price,
+    standing_fields,
+)
 from trading_core.twin.wire.envelope import (
     KST,
     Call,
@@ -25,7 +32,6 @@ from trading_core.twin.wire.envelope import (
     whole,
 )
 
-DAILY_ROWS = 100
 RECENT_ROWS = 30
 LEVELS = 10
 _NO_LEVELS = {
@@ -39,8 +45,13 @@ _NO_TOTALS = alike(
     "ovtm_total_askp_rsqn ovtm_total_bidp_rsqn",
     "0",
 )
-# Enough calendar days for one session before the range, across the longest holidays.
-LOOK_BACK = timedelta(days=14)
+# First figure: before, in or after the session; second: nothing special.
+_SESSION_CODES = {
+    Phase.CLOSED: "30",
+    Phase.PRE_OPEN: "10",
+    Phase.OPENING_AUCTION: "10",
+    Phase.AFTER_CLOSE: "30",
+}
 
 
 def found(desk: Desk, call: Call) -> tuple[Venue, Quote] | None:
@@ -81,21 +92,44 @@ def change_fields(quote: Quote) -> dict[str, str]:
     }
 
 
+def signed_change(price: Decimal, quote: Quote) -> dict[str, str]:
+    """The change of another price of the day against the same base."""
+    difference = price - quote.previous_close if price > 0 else Decimal(0)
+    return {
+        "prdy_vrss": whole(difference),
+        "prdy_vrss_sign": _sign(difference),
+        "prdy_ctrt": fixed(ratio_pct(difference, quote.previous_close), 2),
+    }
+
+
 def inquire_price(desk: Desk, call: Call) -> Reply:
     """FHKST01010100. An unknown security has zeros everywhere."""
     hit = found(desk, call)
-    symbol = short_code(call.text("FID_INPUT_ISCD"))
     if hit is None:
-        return quoted(output=price_fields(None, None, symbol))
+        return quoted(output=NO_SUCH_SECURITY)
     venue, quote = hit
-    fields = price_fields(quote, desk.history(venue, symbol), symbol)
+    symbol = quote.instrument.symbol
+    history = desk.history(venue, symbol)
+    standing = desk.kept(venue, "standing", symbol, lambda: standing_fields(quote, history))
+    fields = present_price(standing, quote, history, venue.trading_state(symbol))
     return quoted(output=fields | change_fields(quote))
 
 
 def inquire_asking_price(desk: Desk, call: Call) -> Reply:
     """FHKST01010200: ten levels a side and the expected price of an auction."""
     hit = found(desk, call)
-    book = hit[0].order_book(hit[1].instrument.symbol) if hit else None
+    if hit is None:
+        return quoted(output1=_levels(None, desk.now), output2=_expected(None, None))
+    venue, quote = hit
+    symbol = quote.instrument.symbol
+    state = venue.trading_state(symbol)
+    output1 = _levels(venue.order_book(symbol), venue.now)
+    if state is not None:
+        output1["new_mkop_cls_code"] = _SESSION_CODES.get(state.phase, "20")
+    return quoted(output1=output1, output2=_expected(quote, state))
+
+
+def _levels(book: OrderBook | None, now: datetime) -> dict[str, str]:
     levels = dict(_NO_LEVELS)
     totals = {"askp": 0, "bidp": 0}
     for side, rows in (("askp", book.asks if book else ()), ("bidp", book.bids if book else ())):
@@ -103,9 +137,8 @@ def inquire_asking_price(desk: Desk, call: Call) -> Reply:
             levels[f"{side}{n}"] = whole(level.price)
             levels[f"{side}_rsqn{n}"] = str(level.quantity)
             totals[side] += level.quantity
-    at = book.at if book else desk.now
-    output1 = {
-        "aspr_acpt_hour": time_text(at),
+    return {
+        "aspr_acpt_hour": time_text(book.at if book else now),
         **levels,
         "total_askp_rsqn": str(totals["askp"]),
         "total_bidp_rsqn": str(totals["bidp"]),
@@ -113,55 +146,70 @@ def inquire_asking_price(desk: Desk, call: Call) -> Reply:
         "ntby_aspr_rsqn": str(totals["bidp"] - totals["askp"]),
         "new_mkop_cls_code": "20",
     }
-    quote = hit[1] if hit else None
-    output2 = {
-        "antc_mkop_cls_code": "311",
+
+
+def _expected(quote: Quote | None, state: TradingState | None) -> dict[str, str]:
+    """The expected price of an auction; zeros while the security trades continuously."""
+    price = state.expected_price if state is not None else None
+    change = price - quote.previous_close if quote is not None and price is not None else Decimal(0)
+    base = quote.previous_close if quote is not None else Decimal(0)
+    return {
+        "antc_mkop_cls_code": "311" if price is not None else "112",
         "stck_prpr": whole(quote.last) if quote else "0",
         "stck_oprc": whole(quote.open) if quote else "0",
         "stck_hgpr": whole(quote.high) if quote else "0",
         "stck_lwpr": whole(quote.low) if quote else "0",
-        "stck_sdpr": whole(quote.previous_close) if quote else "0",
-        "antc_cnpr": "0",
-        "antc_cntg_vrss_sign": "3",
-        "antc_cntg_vrss": "0",
-        "antc_cntg_prdy_ctrt": "0.00",
-        "antc_vol": "0",
+        "stck_sdpr": whole(base),
+        "antc_cnpr": whole(price or 0),
+        "antc_cntg_vrss_sign": _sign(change),
+        "antc_cntg_vrss": whole(change),
+        "antc_cntg_prdy_ctrt": fixed(ratio_pct(change, base), 2),
+        "antc_vol": str(state.expected_quantity if state is not None else 0),
         "stck_shrn_iscd": quote.instrument.symbol if quote else "",
-        "vi_cls_code": "N",
+        "vi_cls_code": "Y" if state is not None and state.interrupted else "N",
     }
-    return quoted(output1=output1, output2=output2)
+
+
+def _adjustment(call: Call) -> int:
+    """FID_ORG_ADJ_PRC as a number, because some clients send ``0000000001``."""
+    value = call.integer("FID_ORG_ADJ_PRC", -1)
+    if value not in (0, 1):
+        raise input_error("ERROR INVALID_CHECK_ORG_ADJ_PRC")
+    return value
 
 
 def inquire_daily_chart(desk: Desk, call: Call) -> Reply:
     """FHKST03010100: bars by day, week, month or year within a range, newest first, at most 100.
 
-    The venue's bars are adjusted; the raw ones are not offered, so both settings give the same.
+    FID_ORG_ADJ_PRC is 0 for adjusted prices and 1 for prices as traded.
     """
     start, end = call.day("FID_INPUT_DATE_1"), call.day("FID_INPUT_DATE_2")
     period = call.text("FID_PERIOD_DIV_CODE").upper()
     if period not in ("D", "W", "M", "Y"):
         raise input_error("ERROR INVALID_CHECK_PERIOD_DIV_CODE")
+    adjusted = _adjustment(call) == 0
     hit = found(desk, call)
     if hit is None:
         return quoted(output1={}, output2=[])
     venue, quote = hit
-    rows = _daily_rows(venue, quote.instrument.symbol, start, end, period)
+    symbol = quote.instrument.symbol
+    if start > end:
+        return quoted(output1=_chart_head(desk, venue, quote), output2=[])
+    rows = rendered_bars(
+        desk,
+        (venue, symbol, start, end, period, adjusted),
+        lambda bars, previous: _chart_rows(grouped(bars, period), previous, DAILY_ROWS),
+    )
     return quoted(output1=_chart_head(desk, venue, quote), output2=rows)
 
 
-def _daily_rows(
-    venue: Venue, symbol: str, start: date, end: date, period: str
+def _chart_rows(
+    bars: Sequence[DailyBar], previous: Decimal | None, count: int
 ) -> list[dict[str, str]]:
-    # One bar before the range is read, for the change of its first row.
-    earlier = max(start, date(1, 1, 1) + LOOK_BACK) - LOOK_BACK
-    before = venue.daily_bars(symbol, start=earlier, end=end) if start <= end else []
-    inside = grouped([bar for bar in before if bar.session >= start], period)
-    outside = [bar for bar in before if bar.session < start]
     rows = []
-    previous = outside[-1].close if outside else None
-    if len(inside) > DAILY_ROWS:
-        previous = inside[-DAILY_ROWS - 1].close
-    for bar in inside[-DAILY_ROWS:]:
+    if len(bars) > count:
+        previous = bars[-count - 1].close
+    for bar in bars[-count:]:
         difference = bar.close - previous if previous is not None else Decimal(0)
         rows.append(
             {
@@ -215,10 +263,14 @@ def _chart_head(desk: Desk, venue: Venue, quote: Quote) -> dict[str, str]:
 
 
 def inquire_daily_price(desk: Desk, call: Call) -> Reply:
-    """FHKST01010400: the last 30 days, weeks or months, newest first."""
+    """FHKST01010400: the last 30 days, weeks or months, newest first.
+
+    FID_ORG_ADJ_PRC is 0 for prices as traded and 1 for adjusted ones.
+    """
     period = call.text("FID_PERIOD_DIV_CODE").upper()
     if period not in ("D", "W", "M"):
         raise input_error("ERROR INVALID_CHECK_PERIOD_DIV_CODE")
+    adjusted = _adjustment(call) == 1
     hit = found(desk, call)
     if hit is None:
         return quoted(output=[])
@@ -226,8 +278,9 @@ def inquire_daily_price(desk: Desk, call: Call) -> Reply:
     end = venue.now.astimezone(KST).date()
     days = {"D": 75, "W": 32 * 7, "M": 32 * 31}[period]
     symbol = quote.instrument.symbol
-    bars = grouped(venue.daily_bars(symbol, start=end - timedelta(days=days), end=end), period)
-    return quoted(output=_recent_rows(bars)[:RECENT_ROWS])
+    start = end - timedelta(days=days)
+    bars = venue.daily_bars(symbol, start=start, end=end, adjusted=adjusted)
+    return quoted(output=_recent_rows(grouped(bars, period))[:RECENT_ROWS])
 
 
 def _recent_rows(bars: Sequence[DailyBar]) -> list[dict[str, str]]:

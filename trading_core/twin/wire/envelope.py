@@ -14,8 +14,11 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from trading_core.twin.venue import OrderFate
+
 KST = ZoneInfo("Asia/Seoul")
 MESSAGE_WIDTH = 80
+UNTROUBLED = OrderFate()
 
 _PRICE = re.compile(r"[0-9]{1,12}(\.[0-9]{1,8})?")
 _QUANTITY = re.compile(r"[0-9]{1,10}")
@@ -63,7 +66,8 @@ class WireRequest:
 class Call:
     """A checked request: its TR is offered here and its declared fields are there.
 
-    ``variant`` tells apart the TRs that share a path, such as buy and sell.
+    ``variant`` tells apart the TRs that share a path, such as buy and sell. ``fate`` is what is to
+    go wrong with an order placed by this call.
     """
 
     tr_id: str
@@ -72,6 +76,7 @@ class Call:
     continued: bool = False
     paper: bool = False
     size: int = field(default=0)
+    fate: OrderFate = UNTROUBLED
 
     def text(self, key: str, default: str = "") -> str:
         """A field without surrounding blanks; ``default`` when it is not there."""
@@ -157,6 +162,11 @@ def plain(value: Decimal, places: int = 4) -> str:
     """A number with up to ``places`` decimals and no trailing zeros."""
     text = fixed(value, places)
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def against(value: Decimal, base: Decimal) -> Decimal:
+    """How far a value is from its base, in percent; 0 without a base."""
+    return ratio_pct(value - base, base) if base > 0 else Decimal(0)
 
 
 def ratio_pct(part: Decimal, base: Decimal) -> Decimal:

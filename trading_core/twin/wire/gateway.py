@@ -8,12 +8,14 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from trading_core.twin.venue import VenueRefusal
+from trading_core.twin.venue import OrderFate, VenueRefusal
 from trading_core.twin.wire.auth import CallLimiter, Tokens, hash_key
 from trading_core.twin.wire.codes import refusal_error
 from trading_core.twin.wire.desk import Desk
-from trading_core.twin.wire.endpoints import ENDPOINTS, Endpoint, Family, Transaction
+from trading_core.twin.wire.endpoint import Endpoint, Family, Transaction, unknown_service
+from trading_core.twin.wire.endpoints import ENDPOINTS, UNOFFERED
 from trading_core.twin.wire.envelope import (
+    UNTROUBLED,
     Call,
     Reply,
     WireError,
@@ -21,8 +23,8 @@ from trading_core.twin.wire.envelope import (
     failure,
     input_error,
 )
+from trading_core.twin.wire.field_lengths import LONGEST_VALUE, require_lengths
 
-LONGEST_VALUE = 200
 _SLASHES = re.compile("/{2,}")
 _log = logging.getLogger(__name__)
 
@@ -35,20 +37,21 @@ class Gateway:
         self.tokens = tokens
         self.limiter = limiter
 
-    def answer(self, request: WireRequest) -> Reply:
-        """The reply to any request; never raises."""
+    def answer(self, request: WireRequest, fate: OrderFate = UNTROUBLED) -> Reply:
+        """The reply to any request; never raises. ``fate`` befalls an order placed by it."""
         path = tidy_path(request.path)
         endpoint = ENDPOINTS.get(path)
         padded = endpoint is not None and endpoint.family is not Family.QUOTE
         try:
             if endpoint is None:
                 return self._plain_path(path, request)
-            return self._transact(endpoint, request)
+            return self._transact(endpoint, request, fate)
         except WireError as error:
             return failure(error, padded=padded)
         except VenueRefusal as refusal:
             overseas = endpoint is not None and endpoint.overseas
-            coded = refusal_error(refusal.kind, paper=self.desk.paper, overseas=overseas)
+            paper = endpoint is not None and self._on_paper(endpoint, request)
+            coded = refusal_error(refusal.kind, paper=paper, overseas=overseas)
             return failure(coded, padded=padded)
         except Exception:
             # The client must get an envelope whatever goes wrong here; the log has the cause.
@@ -56,6 +59,9 @@ class Gateway:
             return failure(WireError("EGW00002", "서버 에러가 발생했습니다."))
 
     def _plain_path(self, path: str, request: WireRequest) -> Reply:
+        if path in UNOFFERED:
+            self.limiter.take(self.tokens.check(request.headers))
+            raise unknown_service()
         if request.method == "POST":
             if path == "/oauth2/tokenP":
                 return self.tokens.issue(_json_object(request))
@@ -68,7 +74,7 @@ class Gateway:
                 return self.tokens.approve(body) if "oauth2" in path else hash_key(body)
         raise WireError("EGW00203", "API 라우팅 중 오류가 발생했습니다.", status=404)
 
-    def _transact(self, endpoint: Endpoint, request: WireRequest) -> Reply:
+    def _transact(self, endpoint: Endpoint, request: WireRequest, fate: OrderFate) -> Reply:
         app_key = self.tokens.check(request.headers)
         self.limiter.take(app_key)
         if request.method != endpoint.method:
@@ -78,7 +84,7 @@ class Gateway:
         if request.headers.get("custtype", "P") not in ("P", "B", ""):
             raise WireError("EGW00208", "유효하지 않은 custtype입니다.")
         posted = endpoint.family is Family.ORDER
-        params = _order_fields(_json_object(request)) if posted else _shortened(request.query)
+        params = _order_fields(_json_object(request)) if posted else require_lengths(request.query)
         for key in endpoint.required:
             if key not in params:
                 raise input_error(f"ERROR INPUT FIELD NOT FOUND [{key}]")
@@ -87,16 +93,24 @@ class Gateway:
             variant=transaction.variant,
             params=params,
             continued=request.headers.get("tr_cont", "").strip().upper() == "N",
-            paper=self.desk.paper,
+            paper=self._on_paper(endpoint, request),
             size=transaction.size,
+            fate=fate,
         )
         return endpoint.handler(self.desk, call)
+
+    def _on_paper(self, endpoint: Endpoint, request: WireRequest) -> bool:
+        """Whether a request is answered as the paper host would."""
+        if self.desk.personality != "both":
+            return self.desk.paper
+        transaction = endpoint.transactions.get(request.headers.get("tr_id", "").strip())
+        return transaction is not None and "real" not in transaction.hosts
 
     def _transaction(self, endpoint: Endpoint, tr_id: str) -> Transaction:
         transaction = endpoint.transactions.get(tr_id)
         if transaction is None:
-            raise WireError("OPSQ0002", "없는 서비스 코드 입니다", status=200)
-        if self.desk.personality not in transaction.hosts:
+            raise unknown_service()
+        if not self.desk.serves(transaction.hosts):
             if self.desk.paper:
                 raise WireError("EGW02006", "모의투자 TR 이 아닙니다.")
             raise WireError("EGW02004", "실전투자 TR 이 아닙니다.")
@@ -123,11 +137,4 @@ def _order_fields(body: Mapping[str, Any]) -> Mapping[str, str]:
     for key, value in body.items():
         if not isinstance(value, str):
             raise input_error(f"ERROR INPUT FIELD NOT FOUND [{key[:LONGEST_VALUE]}]")
-    return _shortened(body)
-
-
-def _shortened(fields: Mapping[str, str]) -> Mapping[str, str]:
-    for key, value in fields.items():
-        if len(value) > LONGEST_VALUE:
-            raise input_error(f"ERROR INPUT FIELD LENGTH [{key[:20]}]", "OPSQ2002")
-    return fields
+    return require_lengths(body)

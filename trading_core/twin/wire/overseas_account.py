@@ -105,6 +105,7 @@ def inquire_orders(desk: Desk, call: Call) -> Reply:
     newest_first = call.text("SORT_SQN").upper() != "AS"
     if newest_first:
         rows.reverse()
+    # The real host tells of nothing with one object whose fields are all blank.
     return paged(
         call,
         rows,
@@ -143,8 +144,8 @@ def _order_row(call: Call, row: VenueOrder) -> dict[str, str]:
         "sll_buy_dvsn_cd_name": _SIDE_NAMES[row.side] + kind_name,
         "rvse_cncl_dvsn_cd": kind,
         "rvse_cncl_dvsn_cd_name": kind_name,
-        "rjct_rson": "",
-        "rjct_rson_name": "",
+        "rjct_rson": "99" if row.rejected_quantity else "",
+        "rjct_rson_name": "거래소거부" if row.rejected_quantity else "",
         "ord_tmd": time_text(row.ordered_at),
         "tr_mket_name": code.name,
         "tr_crcy_cd": code.currency.value,
@@ -231,8 +232,23 @@ def inquire_balance(desk: Desk, call: Call) -> Reply:
         lambda pair: _holding_row(call, *pair),
         width=200,
         conditions=_conditions(call),
+        padding=() if call.paper else (_BLANK_HOLDING,),
         output2=totals,
     )
+
+
+_BLANK_HOLDING = {
+    **alike("cano acnt_prdt_cd prdt_type_cd ovrs_pdno ovrs_item_name tr_crcy_cd", ""),
+    **alike("ovrs_excg_cd loan_type_cd loan_dt expd_dt", ""),
+    "frcr_evlu_pfls_amt": "0.000000",
+    "evlu_pfls_rt": "0.00",
+    "pchs_avg_pric": "0.0000",
+    "ovrs_cblc_qty": "0",
+    "ord_psbl_qty": "0",
+    "frcr_pchs_amt1": "0.00000",
+    "ovrs_stck_evlu_amt": "0.00000000",
+    "now_pric2": "0.000000",
+}
 
 
 def _holding_row(call: Call, holding: VenueHolding, code: ExchangeCode) -> dict[str, str]:

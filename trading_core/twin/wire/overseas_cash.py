@@ -19,7 +19,7 @@ from trading_core.twin.wire.codes import (
 from trading_core.twin.wire.desk import Desk, affordable
 from trading_core.twin.wire.envelope import Call, Reply, alike, fixed, input_error, ratio_pct, whole
 from trading_core.twin.wire.overseas_account import FOREIGN, foreign_holdings
-from trading_core.twin.wire.paging import single
+from trading_core.twin.wire.paging import listed, single
 
 MARGIN_ROWS = 60
 # The broker lists some currencies under every country where they are dealt in.
@@ -96,7 +96,7 @@ def foreign_margin(desk: Desk, call: Call) -> Reply:
         )
     blank = {name: "" if name in ("natn_name", "crcy_cd") else fixed(0, 6) for name in rows[0]}
     rows += [blank] * (MARGIN_ROWS - len(rows))
-    return single(call, output=rows)
+    return listed(call, output=rows)
 
 
 def present_balance(desk: Desk, call: Call) -> Reply:
@@ -116,10 +116,10 @@ def present_balance(desk: Desk, call: Call) -> Reply:
     ]
     totals = _present_totals(desk, views, pairs)
     if call.paper:
-        return single(call, output1=[], output2=[], output3=totals)
+        return listed(call, output1=[], output2=[], output3=totals)
     rows = [_present_row(desk, holding, code, in_won=in_won) for holding, code in pairs]
     cash = [_present_cash(desk, view) for view in views]
-    return single(call, output1=rows, output2=cash, output3=totals)
+    return listed(call, output1=rows, output2=cash, output3=totals)
 
 
 def _exchanges(call: Call) -> list[ExchangeCode]:

@@ -7,9 +7,9 @@ from datetime import date, datetime, time, timedelta
 
 from trading_core.model.price import MinuteBar
 from trading_core.twin.venue import Venue
+from trading_core.twin.wire.bar_rows import LOOK_BACK
 from trading_core.twin.wire.codes import ExchangeCode
 from trading_core.twin.wire.desk import Desk, opens_on
-from trading_core.twin.wire.domestic_quotes import LOOK_BACK
 from trading_core.twin.wire.envelope import (
     KST,
     Call,

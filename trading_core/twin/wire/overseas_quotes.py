@@ -9,8 +9,11 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 
+from trading_core.model.order import Side
 from trading_core.model.price import DailyBar, Quote
+from trading_core.rules.markets import lot_size, price_increment
 from trading_core.twin.venue import Venue
+from trading_core.twin.wire.bar_rows import DAILY_ROWS, rendered_bars
 from trading_core.twin.wire.codes import BY_QUOTE_CODE, ExchangeCode
 from trading_core.twin.wire.desk import Desk, History, grouped
 from trading_core.twin.wire.domestic_quotes import change_sign
@@ -27,7 +30,6 @@ from trading_core.twin.wire.envelope import (
     whole,
 )
 
-DAILY_ROWS = 100
 Found = tuple[Venue, Quote, ExchangeCode]
 
 
@@ -62,10 +64,11 @@ def signed_rate(percent: Decimal) -> str:
     return f" {text}" if not text.strip("0.") else f"+{text}"
 
 
-def _change(quote: Quote, code: ExchangeCode) -> dict[str, str]:
+def change_fields(quote: Quote, code: ExchangeCode) -> dict[str, str]:
+    """Sign, unsigned difference and signed rate; the sign is 0 before the first trade."""
     difference = quote.last - quote.previous_close if quote.last > 0 else Decimal(0)
     return {
-        "sign": change_sign(quote) if quote.last > 0 else "0",
+        "sign": change_sign(quote) if quote.last > 0 and quote.volume > 0 else "0",
         "diff": fixed(abs(difference), code.decimals),
         "rate": signed_rate(ratio_pct(difference, quote.previous_close)),
     }
@@ -86,7 +89,7 @@ def price(desk: Desk, call: Call) -> Reply:
             "base": fixed(quote.previous_close, code.decimals),
             "pvol": str(desk.history(venue, symbol).previous_volume),
             "last": fixed(quote.last, code.decimals),
-            **_change(quote, code),
+            **change_fields(quote, code),
             "tvol": str(quote.volume),
             "tamt": whole(quote.turnover),
             "ordy": "매매정지" if quote.halted else "매수가능",
@@ -94,7 +97,7 @@ def price(desk: Desk, call: Call) -> Reply:
     )
 
 
-_DETAIL = alike(
+BLANK_DETAIL = alike(
     "rsym pvol open high low last base tomv pamt uplp dnlp h52p h52d l52p l52d perx pbrx "
     "epsx bpsx shar mcap curr zdiv vnit t_xprc t_xdif t_xrat p_xprc p_xdif p_xrat t_rate "
     "p_rate t_xsgn p_xsng e_ordyn e_hogau e_icod e_parp tvol tamt etyp_nm",
@@ -107,64 +110,71 @@ def price_detail(desk: Desk, call: Call) -> Reply:
     """HHDFS76200200: the day's range, a year's extremes and the price in won."""
     hit = found(desk, call)
     if hit is None:
-        return quoted(output=_DETAIL)
+        return quoted(output=BLANK_DETAIL)
     venue, quote, code = hit
+    fields = detail_fields(desk, venue, quote, code)
+    return quoted(output={name: fields[name] for name in BLANK_DETAIL})
+
+
+def detail_fields(desk: Desk, venue: Venue, quote: Quote, code: ExchangeCode) -> dict[str, str]:
+    """The record of price-detail, and the change fields that the multi-quote has besides."""
     places = code.decimals
     history = desk.history(venue, quote.instrument.symbol)
     rate = desk.rates[code.currency]
     change = quote.last - quote.previous_close if quote.last > 0 else Decimal(0)
     percent = signed_rate(ratio_pct(change, quote.previous_close))
     before = history.previous
-    return quoted(
-        output={
-            **_DETAIL_ZEROS,
-            "rsym": rsym(code, quote.instrument.symbol),
-            "zdiv": str(places),
-            "curr": code.currency.value,
-            "vnit": "1",
-            "open": fixed(quote.open, places),
-            "high": fixed(quote.high, places),
-            "low": fixed(quote.low, places),
-            "last": fixed(quote.last, places),
-            "base": fixed(quote.previous_close, places),
-            "uplp": fixed(quote.upper_limit or 0, places),
-            "dnlp": fixed(quote.lower_limit or 0, places),
-            "tvol": str(quote.volume),
-            "tamt": whole(quote.turnover),
-            "pvol": str(history.previous_volume),
-            "pamt": whole(before.close * before.volume if before else 0),
-            **_year(history, quote, code),
-            "t_xprc": whole(quote.last * rate),
-            "t_xdif": whole(abs(change) * rate),
-            "t_xrat": percent,
-            "p_xprc": whole(quote.previous_close * rate),
-            "p_xdif": "0",
-            "p_xrat": " 0.00",
-            "t_rate": fixed(rate, 2),
-            "p_rate": fixed(rate, 2),
-            "t_xsgn": change_sign(quote),
-            "p_xsng": "3",
-            "e_ordyn": "매매정지" if quote.halted else "매매 가능",
-            "e_hogau": fixed(Decimal(1).scaleb(-min(places, 2)), places),
-            "e_icod": "",
-            "etyp_nm": "",
-        }
-    )
+    orderable = "매매정지" if quote.halted else "매매 가능"
+    return {
+        **_DETAIL_ZEROS,
+        "rsym": rsym(code, quote.instrument.symbol),
+        "zdiv": str(places),
+        "curr": code.currency.value,
+        "vnit": str(lot_size(code.market, Side.BUY)),
+        "open": fixed(quote.open, places),
+        "high": fixed(quote.high, places),
+        "low": fixed(quote.low, places),
+        "last": fixed(quote.last, places),
+        "base": fixed(quote.previous_close, places),
+        **change_fields(quote, code),
+        "uplp": fixed(quote.upper_limit or 0, places),
+        "dnlp": fixed(quote.lower_limit or 0, places),
+        "tvol": str(quote.volume),
+        "tamt": whole(quote.turnover),
+        "pvol": str(history.previous_volume),
+        "pamt": whole(before.close * before.volume if before else 0),
+        **_year(history, quote, code),
+        "t_xprc": whole(quote.last * rate),
+        "t_xdif": whole(abs(change) * rate),
+        "t_xrat": percent,
+        "p_xprc": whole(quote.previous_close * rate),
+        "p_xdif": "0",
+        "p_xrat": " 0.00",
+        "t_rate": fixed(rate, 2),
+        "p_rate": fixed(rate, 2),
+        "t_xsgn": change_sign(quote),
+        "p_xsng": "3",
+        "e_ordyn": orderable,
+        "ordyn": orderable,
+        "e_hogau": fixed(_increment(quote, code), places),
+        "e_icod": "",
+        "etyp_nm": "ETF" if quote.instrument.is_fund else "",
+    }
+
+
+def _increment(quote: Quote, code: ExchangeCode) -> Decimal:
+    on = quote.at.astimezone(code.zone).date()
+    at = quote.last if quote.last > 0 else Decimal(1)
+    return price_increment(code.market, at, on, etf=quote.instrument.is_fund)
 
 
 def _year(history: History, quote: Quote, code: ExchangeCode) -> dict[str, str]:
-    today = quote.at.astimezone(code.zone).date()
-    high, high_on = history.high, history.high_on
-    low, low_on = history.low, history.low_on
-    if quote.high > high:
-        high, high_on = quote.high, today
-    if quote.low > 0 and (not low or quote.low < low):
-        low, low_on = quote.low, today
+    span = history.year.with_day(quote, quote.at.astimezone(code.zone).date())
     return {
-        "h52p": fixed(high, code.decimals),
-        "h52d": day_text(high_on) if high_on else "",
-        "l52p": fixed(low, code.decimals),
-        "l52d": day_text(low_on) if low_on else "",
+        "h52p": fixed(span.high, code.decimals),
+        "h52d": day_text(span.high_on) if span.high_on else "",
+        "l52p": fixed(span.low, code.decimals),
+        "l52d": day_text(span.low_on) if span.low_on else "",
     }
 
 
@@ -215,37 +225,53 @@ def _against_base(quote: Quote, value: Decimal) -> Decimal:
 def daily_price(desk: Desk, call: Call) -> Reply:
     """HHDFS76240000: at most 100 bars up to BYMD, newest first, by day, week or month.
 
-    The venue's bars are adjusted; the raw ones are not offered, so both settings give the same.
+    MODP is 0 for prices as traded and 1 for adjusted ones.
     """
     code = exchange_of(call)
     end = call.day("BYMD") if call.text("BYMD") else desk.now.astimezone(code.zone).date()
+    if call.text("MODP") not in ("0", "1"):
+        raise input_error("ERROR INVALID_CHECK_MODP")
+    adjusted = call.text("MODP") == "1"
     hit = found(desk, call)
     if hit is None:
         return quoted(output1={"rsym": "", "zdiv": "", "nrec": "0"}, output2=[])
     venue, quote, code = hit
     symbol = quote.instrument.symbol
     period = {"1": "W", "2": "M"}.get(call.text("GUBN"), "D")
-    rows = _daily_rows(_bars_until(venue, symbol, end, period), code)[:DAILY_ROWS]
+    rows = _daily_rows_until(desk, (venue, symbol, end, period, adjusted), code)
     head = {"rsym": rsym(code, symbol), "zdiv": str(code.decimals), "nrec": str(len(rows))}
     return quoted(output1=head, output2=rows)
 
 
-def _bars_until(venue: Venue, symbol: str, end: date, period: str) -> list[DailyBar]:
-    end = min(end, venue.state().session)
-    # One bar more than is shown, for the change of the oldest; sparse histories are read whole.
+def _daily_rows_until(
+    desk: Desk, asked: tuple[Venue, str, date, str, bool], code: ExchangeCode
+) -> list[dict[str, str]]:
+    venue, symbol, end, period, adjusted = asked
+    end = min(end, desk.session(venue))
+
+    def since(start: date) -> list[dict[str, str]]:
+        return rendered_bars(
+            desk,
+            (venue, symbol, start, end, period, adjusted),
+            lambda bars, previous: _daily_rows(grouped(bars, period), previous, code),
+        )
+
     days = {"D": 220, "W": 102 * 7, "M": 102 * 31}[period]
-    start = end - timedelta(days=days) if end.toordinal() > days else None
-    bars = grouped(venue.daily_bars(symbol, start=start, end=end), period)
-    if start is not None and len(bars) <= DAILY_ROWS:
-        bars = grouped(venue.daily_bars(symbol, start=None, end=end), period)
-    return bars[-DAILY_ROWS - 1 :]
+    start = end - timedelta(days=days) if end.toordinal() > days else date.min
+    rows = since(start)
+    # Sparse histories are read whole.
+    return rows if len(rows) == DAILY_ROWS else since(date.min)
 
 
-def _daily_rows(bars: Sequence[DailyBar], code: ExchangeCode) -> list[dict[str, str]]:
+def _daily_rows(
+    bars: Sequence[DailyBar], previous: Decimal | None, code: ExchangeCode
+) -> list[dict[str, str]]:
     places = code.decimals
     rows = []
-    for index, bar in enumerate(bars):
-        before = bars[index - 1].close if index else Decimal(0)
+    if len(bars) > DAILY_ROWS:
+        previous = bars[-DAILY_ROWS - 1].close
+    for bar in bars[-DAILY_ROWS:]:
+        before = previous or Decimal(0)
         change = bar.close - before if before else Decimal(0)
         rows.append(
             {
@@ -265,5 +291,6 @@ def _daily_rows(bars: Sequence[DailyBar], code: ExchangeCode) -> list[dict[str, 
                 "vask": "0",
             }
         )
+        previous = bar.close
     rows.reverse()
     return rows

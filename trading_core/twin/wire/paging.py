@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from trading_core.twin.wire.envelope import MESSAGE_WIDTH, Call, Reply
+from trading_core.twin.wire.envelope import MESSAGE_WIDTH, Call, Reply, WireError
 
 Row = TypeVar("Row")
 
@@ -35,8 +35,22 @@ def continuation(call: Call, *, more: bool) -> str:
 
 
 def single(call: Call, **outputs: Any) -> Reply:
-    """A ledger query that has one page."""
-    return Reply(ledger_head(call, rows=1) | outputs, tr_cont="D")
+    """A ledger query of one record, which the real host answers with a code of its own."""
+    head = ledger_head(call, rows=1)
+    if not call.paper:
+        head |= {"msg_cd": "KIOK0530", "msg1": "조회되었습니다".ljust(MESSAGE_WIDTH)}
+    return Reply(head | outputs, tr_cont="D")
+
+
+def listed(call: Call, **outputs: Any) -> Reply:
+    """A ledger query whose rows all fit on one page; the header alone would page it."""
+    return Reply(ledger_head(call, rows=1) | outputs, tr_cont=continuation(call, more=False))
+
+
+def no_data(call: Call) -> WireError:
+    """A ledger query about something the broker does not know."""
+    head = ledger_head(call, rows=0)
+    return WireError(head["msg_cd"], head["msg1"].strip(), rt_cd="7", status=200)
 
 
 def paged(
@@ -49,12 +63,14 @@ def paged(
     conditions: Sequence[str],
     output: str = "output1",
     newest_first: bool = False,
+    padding: Sequence[Mapping[str, str]] = (),
     **others: Any,
 ) -> Reply:
     """One page of ``rows``, which must be sorted by ``key``.
 
-    The cursor names the last row sent, so a page is right even when rows came or went meanwhile.
-    ``width`` is that of the cursor fields, 100 or 200, and part of their names.
+    ``padding`` are blank rows behind those of the last page. The cursor names the last row sent,
+    so a page is right even when rows came or went meanwhile. ``width`` is that of the cursor
+    fields, 100 or 200, and part of their names.
     """
     after = call.text(f"CTX_AREA_NK{width}") if call.continued else ""
     if after:
@@ -65,4 +81,6 @@ def paged(
     body[f"ctx_area_fk{width}"] = "^".join(conditions)[:width].ljust(width)
     body[f"ctx_area_nk{width}"] = (key(page[-1]) if more else "").ljust(width)
     body[output] = [render(row) for row in page]
+    if not more:
+        body[output] += padding
     return Reply(body | others, tr_cont=continuation(call, more=more))

@@ -1,19 +1,20 @@
-"""Domestic and foreign rankings: movers of the day and the most traded."""
+"""Domestic rankings: movers of the day, the most traded and the largest, at most 30 rows."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 
-from trading_core.model.market import Market, MarketGroup
+from trading_core.model.market import Instrument, Market, MarketGroup
 from trading_core.model.price import Quote, Ranking
 from trading_core.twin.venue import Venue
-from trading_core.twin.wire.codes import ExchangeCode
-from trading_core.twin.wire.desk import Desk
+from trading_core.twin.wire.desk import Desk, History
 from trading_core.twin.wire.domestic_quotes import change_fields
 from trading_core.twin.wire.envelope import (
+    KST,
     Call,
     Reply,
+    against,
     day_text,
     fixed,
     input_error,
@@ -22,30 +23,15 @@ from trading_core.twin.wire.envelope import (
     time_text,
     whole,
 )
-from trading_core.twin.wire.overseas_quotes import exchange_of, rsym, signed_rate
 
 DOMESTIC_ROWS = 30
-OVERSEAS_ROWS = 100
-# Least volume of the day for each value of VOL_RANG.
-_LEAST_VOLUME = (0, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000)
-
-
-def _ranked(
-    venue: Venue, ranking: Ranking, market: Market, *, descending: bool = True
-) -> Iterable[Quote]:
-    """Quotes in the order of the ranking; what has no price is left out."""
-    for row in venue.ranking(ranking, market, descending=descending):
-        quote = venue.quote(row.instrument.symbol)
-        if quote is not None and quote.last > 0:
-            yield quote
-
-
-def _against(last: Decimal, base: Decimal) -> Decimal:
-    return ratio_pct(last - base, base) if base > 0 else Decimal(0)
+# Places in FID_TRGT_EXLS_CLS_CODE of what a venue can tell. The others (warnings, managed issues,
+# credit) describe nothing that is listed here.
+_WITHOUT_PREFERRED, _WITHOUT_HALTED, _WITHOUT_ETF, _WITHOUT_ETN, _WITHOUT_SPAC = 4, 5, 6, 7, 9
 
 
 def volume_rank(desk: Desk, call: Call) -> Reply:
-    """FHPST01710000: by volume (0), its growth (1) or traded value (3), at most 30.
+    """FHPST01710000: by volume (0), its growth (1) or traded value (3).
 
     Turnover ratios (2, 4) need the number of listed shares, which a venue does not know; they
     are ranked by volume.
@@ -54,7 +40,7 @@ def volume_rank(desk: Desk, call: Call) -> Reply:
     venue = desk.venue(MarketGroup.KR)
     if venue is None:
         return quoted(output=[])
-    quotes = _filtered(call, _ranked(venue, Ranking.VOLUME, Market.KR))
+    quotes = _filtered(call, _ranked(venue, Ranking.VOLUME))
     histories = {q.instrument.symbol: desk.history(venue, q.instrument.symbol) for q in quotes}
     by = call.text("FID_BLNG_CLS_CODE")
     if by == "3":
@@ -64,57 +50,73 @@ def volume_rank(desk: Desk, call: Call) -> Reply:
             key=lambda q: q.volume / max(1, histories[q.instrument.symbol].previous_volume),
             reverse=True,
         )
-    rows = []
-    for rank, quote in enumerate(quotes[:DOMESTIC_ROWS], 1):
-        history = histories[quote.instrument.symbol]
-        before = Decimal(history.previous_volume)
-        base = history.previous.close if history.previous else Decimal(0)
-        rows.append(
-            {
-                "hts_kor_isnm": quote.instrument.name or quote.instrument.symbol,
-                "mksc_shrn_iscd": quote.instrument.symbol,
-                "data_rank": str(rank),
-                "stck_prpr": whole(quote.last),
-                **change_fields(quote),
-                "acml_vol": str(quote.volume),
-                "prdy_vol": str(history.previous_volume),
-                "lstn_stcn": "0",
-                "avrg_vol": str(history.average_volume),
-                "n_befr_clpr_vrss_prpr_rate": fixed(_against(quote.last, base), 2),
-                "vol_inrt": fixed(ratio_pct(quote.volume - before, before), 2),
-                "vol_tnrt": "0.00",
-                "nday_vol_tnrt": "0.00",
-                "avrg_tr_pbmn": whole(quote.last * history.average_volume),
-                "tr_pbmn_tnrt": "0.00",
-                "nday_tr_pbmn_tnrt": "0.00",
-                "acml_tr_pbmn": whole(quote.turnover),
-            }
-        )
-    return quoted(output=rows)
+    shown = enumerate(quotes[:DOMESTIC_ROWS], 1)
+    return quoted(output=[_volume_row(n, q, histories[q.instrument.symbol]) for n, q in shown])
+
+
+def _volume_row(rank: int, quote: Quote, history: History) -> dict[str, str]:
+    before = Decimal(history.previous_volume)
+    base = history.previous.close if history.previous else Decimal(0)
+    return {
+        "hts_kor_isnm": quote.instrument.name or quote.instrument.symbol,
+        "mksc_shrn_iscd": quote.instrument.symbol,
+        "data_rank": str(rank),
+        "stck_prpr": whole(quote.last),
+        **change_fields(quote),
+        "acml_vol": str(quote.volume),
+        "prdy_vol": str(history.previous_volume),
+        "lstn_stcn": "0",
+        "avrg_vol": str(history.average_volume),
+        "n_befr_clpr_vrss_prpr_rate": fixed(against(quote.last, base), 2),
+        "vol_inrt": fixed(ratio_pct(quote.volume - before, before), 2),
+        "vol_tnrt": "0.00",
+        "nday_vol_tnrt": "0.00",
+        "avrg_tr_pbmn": whole(quote.last * history.average_volume),
+        "tr_pbmn_tnrt": "0.00",
+        "nday_tr_pbmn_tnrt": "0.00",
+        "acml_tr_pbmn": whole(quote.turnover),
+    }
 
 
 def fluctuation(desk: Desk, call: Call) -> Reply:
-    """FHPST01700000: by change up (0) or down (1), against the open (2, 3), or by range (4)."""
+    """FHPST01700000: by change up (0) or down (1), against the open (2, 3), or by range (4).
+
+    FID_INPUT_CNT_1 counts sessions back for the base of the change, 0 for yesterday's close.
+    """
     _check_screen(call, "20170")
     venue = desk.venue(MarketGroup.KR)
     if venue is None:
         return quoted(output=[])
     sort = call.text("FID_RANK_SORT_CLS_CODE") or "0"
-    up = _ranked(venue, Ranking.FLUCTUATION, Market.KR, descending=sort != "1")
-    quotes = [q for q in _filtered(call, up) if _in_rate(call, q)]
-    keys: dict[str, Callable[[Quote], Decimal]] = {
-        "2": lambda q: _against(q.last, q.open),
-        "3": lambda q: -_against(q.last, q.open),
-        "4": lambda q: ratio_pct(q.high - q.low, q.previous_close),
+    days = call.integer("FID_INPUT_CNT_1")
+
+    def base(quote: Quote) -> Decimal:
+        recent = desk.history(venue, quote.instrument.symbol).recent if days else ()
+        return recent[max(0, len(recent) - days)].close if recent else quote.previous_close
+
+    up = _ranked(venue, Ranking.FLUCTUATION, descending=sort != "1")
+    rows = [(q, base(q)) for q in _filtered(call, up)]
+    rows = [pair for pair in rows if _in_rate(call, *pair)]
+    keys: dict[str, Callable[[tuple[Quote, Decimal]], Decimal]] = {
+        "2": lambda pair: against(pair[0].last, pair[0].open),
+        "3": lambda pair: -against(pair[0].last, pair[0].open),
+        "4": lambda pair: ratio_pct(pair[0].high - pair[0].low, pair[0].previous_close),
     }
+    if days:
+        sign = -1 if sort == "1" else 1
+        keys |= dict.fromkeys(("0", "1"), lambda pair: sign * against(*_last_and_base(pair)))
     if sort in keys:
-        quotes.sort(key=keys[sort], reverse=True)
-    rows = [_fluctuation_row(rank, q) for rank, q in enumerate(quotes[:DOMESTIC_ROWS], 1)]
-    return quoted(output=rows)
+        rows.sort(key=keys[sort], reverse=True)
+    shown = enumerate(rows[:DOMESTIC_ROWS], 1)
+    return quoted(output=[_fluctuation_row(n, q, since) for n, (q, since) in shown])
 
 
-def _fluctuation_row(rank: int, quote: Quote) -> dict[str, str]:
-    day, at = day_text(quote.at.date()), time_text(quote.at)
+def _last_and_base(pair: tuple[Quote, Decimal]) -> tuple[Decimal, Decimal]:
+    return pair[0].last, pair[1]
+
+
+def _fluctuation_row(rank: int, quote: Quote, base: Decimal) -> dict[str, str]:
+    day, at = day_text(quote.at.astimezone(KST).date()), time_text(quote.at)
     from_open = quote.last - quote.open if quote.open > 0 else Decimal(0)
     return {
         "stck_shrn_iscd": quote.instrument.symbol,
@@ -129,17 +131,49 @@ def _fluctuation_row(rank: int, quote: Quote) -> dict[str, str]:
         "stck_lwpr": whole(quote.low),
         "lwpr_hour": at,
         "acml_lwpr_date": day,
-        "lwpr_vrss_prpr_rate": fixed(_against(quote.last, quote.low), 2),
-        "dsgt_date_clpr_vrss_prpr_rate": fixed(_against(quote.last, quote.previous_close), 2),
+        "lwpr_vrss_prpr_rate": fixed(against(quote.last, quote.low), 2),
+        "dsgt_date_clpr_vrss_prpr_rate": fixed(against(quote.last, base), 2),
         "cnnt_ascn_dynu": "0",
-        "hgpr_vrss_prpr_rate": fixed(_against(quote.last, quote.high), 2),
+        "hgpr_vrss_prpr_rate": fixed(against(quote.last, quote.high), 2),
         "cnnt_down_dynu": "0",
         "oprc_vrss_prpr_sign": "3" if not from_open else "2" if from_open > 0 else "5",
         "oprc_vrss_prpr": whole(from_open),
-        "oprc_vrss_prpr_rate": fixed(_against(quote.last, quote.open), 2),
-        "prd_rsfl": whole(quote.last - quote.previous_close),
-        "prd_rsfl_rate": fixed(_against(quote.last, quote.previous_close), 2),
+        "oprc_vrss_prpr_rate": fixed(against(quote.last, quote.open), 2),
+        "prd_rsfl": whole(quote.last - base),
+        "prd_rsfl_rate": fixed(against(quote.last, base), 2),
     }
+
+
+def market_cap(desk: Desk, call: Call) -> Reply:
+    """FHPST01740000: market capitalisation. A venue does not know the number of listed shares:
+    the value is 0 and the order that of the traded value."""
+    _check_screen(call, "20174")
+    venue = desk.venue(MarketGroup.KR)
+    quotes = _filtered(call, _ranked(venue, Ranking.VOLUME)) if venue is not None else []
+    quotes.sort(key=lambda quote: quote.turnover, reverse=True)
+    rows = [
+        {
+            "mksc_shrn_iscd": quote.instrument.symbol,
+            "data_rank": str(rank),
+            "hts_kor_isnm": quote.instrument.name or quote.instrument.symbol,
+            "stck_prpr": whole(quote.last),
+            **change_fields(quote),
+            "acml_vol": str(quote.volume),
+            "lstn_stcn": "0",
+            "stck_avls": "0",
+            "mrkt_whol_avls_rlim": "0.00",
+        }
+        for rank, quote in enumerate(quotes[:DOMESTIC_ROWS], 1)
+    ]
+    return quoted(output=rows)
+
+
+def _ranked(venue: Venue, ranking: Ranking, *, descending: bool = True) -> Iterable[Quote]:
+    """Quotes in the order of the ranking; what has no price is left out."""
+    for row in venue.ranking(ranking, Market.KR, descending=descending):
+        quote = venue.quote(row.instrument.symbol)
+        if quote is not None and quote.last > 0:
+            yield quote
 
 
 def _check_screen(call: Call, screen: str) -> None:
@@ -155,11 +189,43 @@ def _filtered(call: Call, quotes: Iterable[Quote]) -> list[Quote]:
     return [
         quote
         for quote in quotes
-        if quote.last >= low and (not high or quote.last <= high) and quote.volume >= least
+        if quote.last >= low
+        and (not high or quote.last <= high)
+        and quote.volume >= least
+        and _of_class(call, quote.instrument)
+        and not _excluded(call, quote)
     ]
 
 
-def _in_rate(call: Call, quote: Quote) -> bool:
+def is_preferred(instrument: Instrument) -> bool:
+    """Preferred shares have codes that do not end in 0."""
+    return not instrument.is_fund and not instrument.symbol.endswith("0")
+
+
+def _of_class(call: Call, instrument: Instrument) -> bool:
+    """FID_DIV_CLS_CODE: common (1) or preferred (2) shares only."""
+    wanted = call.text("FID_DIV_CLS_CODE")
+    if wanted == "1":
+        return not is_preferred(instrument)
+    return wanted != "2" or is_preferred(instrument)
+
+
+def _excluded(call: Call, quote: Quote) -> bool:
+    """FID_TRGT_EXLS_CLS_CODE: ten flags, each leaving out one kind of security."""
+    flags = call.text("FID_TRGT_EXLS_CLS_CODE")
+    instrument = quote.instrument
+    note = instrument.is_fund and instrument.symbol.startswith("Q")
+    kinds = {
+        _WITHOUT_PREFERRED: is_preferred(instrument),
+        _WITHOUT_HALTED: quote.halted,
+        _WITHOUT_ETF: instrument.is_fund and not note,
+        _WITHOUT_ETN: note,
+        _WITHOUT_SPAC: "스팩" in instrument.name,
+    }
+    return any(true and flags[place : place + 1] == "1" for place, true in kinds.items())
+
+
+def _in_rate(call: Call, quote: Quote, base: Decimal) -> bool:
     bounds = []
     for key in ("FID_RSFL_RATE1", "FID_RSFL_RATE2"):
         text = call.text(key)
@@ -168,91 +234,5 @@ def _in_rate(call: Call, quote: Quote) -> bool:
         except ValueError:
             raise input_error(f"ERROR INVALID_CHECK_{key[4:]}") from None
     low, high = bounds
-    change = float(_against(quote.last, quote.previous_close))
+    change = float(against(quote.last, base))
     return (low is None or change >= low) and (high is None or change <= high)
-
-
-def updown_rate(desk: Desk, call: Call) -> Reply:
-    """HHDFS76290000: gainers (GUBN 1) or losers (0) of today, at most 100."""
-    code = exchange_of(call)
-    gainers = call.text("GUBN") != "0"
-
-    def extra(quote: Quote, _average: int) -> dict[str, str]:
-        change = quote.last - quote.previous_close
-        return {
-            "n_base": fixed(quote.previous_close, code.decimals),
-            "n_diff": fixed(abs(change), code.decimals),
-            "n_rate": signed_rate(_against(quote.last, quote.previous_close)),
-        }
-
-    return _overseas(desk, call, code, Ranking.FLUCTUATION, descending=gainers, extra=extra)
-
-
-def trade_volume(desk: Desk, call: Call) -> Reply:
-    """HHDFS76310010: the most traded of today within a price range, at most 100."""
-    code = exchange_of(call)
-    return _overseas(
-        desk,
-        call,
-        code,
-        Ranking.VOLUME,
-        descending=True,
-        extra=lambda _quote, average: {"a_tvol": str(average)},
-    )
-
-
-def _overseas(
-    desk: Desk,
-    call: Call,
-    code: ExchangeCode,
-    ranking: Ranking,
-    *,
-    descending: bool,
-    extra: Callable[[Quote, int], dict[str, str]],
-) -> Reply:
-    venue = desk.venue(code.market.group)
-    low, high = call.price("PRC1"), call.price("PRC2")
-    step = call.integer("VOL_RANG")
-    least = _LEAST_VOLUME[min(step, len(_LEAST_VOLUME) - 1)]
-    ranked = _ranked(venue, ranking, code.market, descending=descending) if venue else ()
-    quotes = [
-        quote
-        for quote in ranked
-        if quote.volume >= least and quote.last >= low and (not high or quote.last <= high)
-    ]
-    rows = []
-    for rank, quote in enumerate(quotes[:OVERSEAS_ROWS], 1):
-        symbol = quote.instrument.symbol
-        average = desk.history(venue, symbol).average_volume if venue else 0
-        rows.append(_overseas_row(rank, quote, code) | extra(quote, average))
-    head = {
-        "zdiv": str(code.decimals),
-        "stat": "정상",
-        "crec": str(len(rows)),
-        "trec": str(len(quotes)),
-        "nrec": str(len(rows)),
-    }
-    return quoted(output1=head, output2=rows)
-
-
-def _overseas_row(rank: int, quote: Quote, code: ExchangeCode) -> dict[str, str]:
-    change = quote.last - quote.previous_close
-    symbol, places = quote.instrument.symbol, code.decimals
-    name = quote.instrument.name or symbol
-    return {
-        "rsym": rsym(code, symbol),
-        "excd": code.quote_code,
-        "symb": symbol,
-        "name": name,
-        "last": fixed(quote.last, places),
-        "sign": "3" if not change else "2" if change > 0 else "5",
-        "diff": fixed(abs(change), places),
-        "rate": signed_rate(_against(quote.last, quote.previous_close)),
-        "tvol": str(quote.volume),
-        "pask": fixed(quote.last, places),
-        "pbid": fixed(quote.last, places),
-        "tamt": whole(quote.turnover),
-        "rank": str(rank),
-        "ename": name,
-        "e_ordyn": "×" if quote.halted else "○",
-    }

@@ -1,0 +1,1 @@
+"""The broker's WebSocket: registrations, prices as they are made, and notices of orders."""
