@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import asdict
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from trading_core.clock import SystemClock
 from trading_core.errors import ConfigError
+from trading_core.model.journal import HaltLevel
 from trading_core.model.market import Currency, MarketGroup
-from trading_core.rules.risk import ALL
+from trading_core.ports import Store
+from trading_core.rules.trading_state import ALL
 from trading_core.steps import operate
 from trading_core.steps.summary import plain
 from trading_core.wiring import configure, open_store
@@ -39,16 +42,44 @@ def why(symbol: str, market: str | None, session: date | None) -> Json:
     raise ConfigError(f"nothing is known of {symbol} in {where}{when}: it was not observed")
 
 
-def halt(scope: str, reason: str) -> Json:
-    """Raise an operator halt."""
-    raised = operate.halt(open_store(), scope=_scope(scope), reason=reason, at=SystemClock().now())
-    return {"raised": [plain(asdict(raised))], "lifted": []}
+def halt(scope: str, reason: str, *, everything: bool = False) -> Json:
+    """Raise an operator halt; with ``everything`` exits are stopped too."""
+    store, at = open_store(), SystemClock().now()
+    level = HaltLevel.HALTED if everything else HaltLevel.REDUCING
+    raised = operate.halt(store, scope=_scope(scope), reason=reason, at=at, level=level)
+    return {"raised": [plain(asdict(raised))], "lifted": [], **_deployments(store, at)}
 
 
 def resume(scope: str, reason: str) -> Json:
     """Lift halts."""
-    lifted = operate.resume(open_store(), scope=_scope(scope), by=reason, at=SystemClock().now())
-    return {"raised": [], "lifted": [plain(asdict(item)) for item in lifted]}
+    store, at = open_store(), SystemClock().now()
+    lifted = operate.resume(store, scope=_scope(scope), by=reason, at=at)
+    answer: Json = {"raised": [], "lifted": [plain(asdict(item)) for item in lifted]}
+    return {**answer, **_deployments(store, at)}
+
+
+def kill(scope: str, reason: str, *, reduce: bool) -> Json:
+    """Throw the kill switch; ``failed`` holds the steps that did not succeed."""
+    from tasks.kill import throw_switch
+
+    wanted, at = scope.strip().upper(), SystemClock().now()
+    report = asyncio.run(throw_switch(scope=wanted, reason=reason, reduce=reduce, at=at))
+    return {
+        "scope": report.scope,
+        "reduce": report.reduce,
+        "kill_id": report.kill_id,
+        "steps": [plain(asdict(row)) for row in report.rows],
+        "failed": [row.label for row in report.failed],
+        "line": report.line(),
+        "lift_with": f"ouroboros resume {wanted}",
+    }
+
+
+def _deployments(store: Store, at: datetime) -> Json:
+    """Let the deployments follow the halts that are stored by now."""
+    from tasks.deployments import follow_halts
+
+    return plain(asdict(asyncio.run(follow_halts(store, at))))
 
 
 def settle(intent_id: str, order_no: str, reason: str) -> Json:

@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import json
 import logging
 import os
 import signal
 import sys
-from datetime import date, datetime
-from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from flows import screens
-from trading_core.errors import ConfigError, TradingError
+from flows.options import (
+    CapitalOption,
+    DataOption,
+    DateOption,
+    JsonOption,
+    MarketArgument,
+    MarketOption,
+    SeedOption,
+    amount_of,
+    date_of,
+    print_answer,
+)
+from flows.twin_cli import twin_app
+from trading_core.errors import TradingError
 
 app = typer.Typer(
     name="ouroboros",
@@ -27,31 +37,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-twin_app = typer.Typer(help="The KIS look-alike on this machine.", no_args_is_help=True)
 app.add_typer(twin_app, name="twin")
-
-MarketArgument = Annotated[
-    str, typer.Argument(help="KR, US, JP, HK, CN or VN (or one exchange, such as US_NASDAQ).")
-]
-MarketOption = Annotated[
-    str, typer.Option("--market", "-m", help="KR, US, JP, HK, CN or VN.", show_default=True)
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object for a machine.")]
-DataOption = Annotated[
-    list[Path] | None,
-    typer.Option(
-        "--data",
-        help="Parquet file of real bars (minute, daily or both; repeatable). Columns: market, "
-        "symbol, ts or date, open, high, low, close, volume. Without it a synthetic market plays.",
-    ),
-]
-DateOption = Annotated[
-    str | None, typer.Option("--date", help="Session to play, YYYY-MM-DD (needed with --data).")
-]
-CapitalOption = Annotated[
-    str | None, typer.Option("--capital", help="Cash to start with, in the market's currency.")
-]
-SeedOption = Annotated[int, typer.Option("--seed", help="Seed of everything that is drawn.")]
 
 
 @app.command()
@@ -80,15 +66,15 @@ def demo(
 
     wanted = Demo(
         market=market,
-        session=_date(date_),
+        session=date_of(date_),
         data=tuple(data or ()),
-        capital=_amount(capital),
+        capital=amount_of(capital),
         seed=seed,
         every=every,
         keep=keep,
     )
     result = run_demo(wanted, quiet=as_json)
-    _print(result, as_json, screens.demo_summary)
+    print_answer(result, as_json, screens.demo_summary)
 
 
 def _run_flow(name: str, market: str | None, as_json: bool) -> None:
@@ -103,7 +89,7 @@ def _run_flow(name: str, market: str | None, as_json: bool) -> None:
     arguments = {} if market is None else {"market": market}
     state = asyncio.run(flow(**arguments, return_state=True))
     answer = {"flow": name, "market": market, "state": state.name, "message": state.message or ""}
-    _print(answer, as_json, screens.flow_state)
+    print_answer(answer, as_json, screens.flow_state)
     if not state.is_completed():
         raise typer.Exit(1)
 
@@ -143,7 +129,7 @@ def status(as_json: JsonOption = False) -> None:
     """What stands: playbooks, orders, positions, P&L and halts of the enabled markets."""
     from trading_core.wiring import read_status
 
-    _print(read_status(), as_json, screens.status)
+    print_answer(read_status(), as_json, screens.status)
 
 
 @app.command()
@@ -158,19 +144,46 @@ def why(
     """Why a symbol was or was not traded: what was seen, what nearly matched, what stopped it."""
     from flows import answers
 
-    _print(answers.why(symbol, market, _date(date_)), as_json, screens.why)
+    print_answer(answers.why(symbol, market, date_of(date_)), as_json, screens.why)
 
 
 @app.command()
 def halt(
     scope: Annotated[str, typer.Argument(help="A market, a currency, or ALL.")] = "ALL",
     reason: Annotated[str, typer.Option("--reason", help="Why; shown until lifted.")] = "by hand",
+    everything: Annotated[
+        bool, typer.Option("--everything", help="Stop protective sells too: send nothing at all.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Stop entries at once. Protective sells still go; only `resume` lifts it."""
     from flows import answers
 
-    _print(answers.halt(scope, reason), as_json, screens.halts)
+    print_answer(answers.halt(scope, reason, everything=everything), as_json, screens.halts)
+
+
+@app.command()
+def kill(
+    reason: Annotated[
+        str, typer.Option("--reason", prompt="Why?", help="Recorded, and told to everybody.")
+    ],
+    scope: Annotated[str, typer.Argument(help="A market, or ALL.")] = "ALL",
+    reduce: Annotated[
+        bool, typer.Option("--reduce", help="Sell everything held; without it nothing is sent.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Kill switch: block entries, cancel them, check the books, sell if asked to, back up, tell.
+
+    A step that fails does not stop the next. Type it again to go on after a crash or to retry what
+    failed. Without --reduce protective sells are stopped too.
+    """
+    from flows import answers
+
+    answer = answers.kill(scope, reason, reduce=reduce)
+    print_answer(answer, as_json, screens.kill)
+    if answer["failed"]:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -184,7 +197,7 @@ def resume(
     """Lift halts, the breaker's included, and say why."""
     from flows import answers
 
-    _print(answers.resume(scope, reason), as_json, screens.halts)
+    print_answer(answers.resume(scope, reason), as_json, screens.halts)
 
 
 @app.command()
@@ -204,7 +217,7 @@ def settle(
     """
     from flows import answers
 
-    _print(answers.settle(intent, order_no, reason), as_json, screens.settled)
+    print_answer(answers.settle(intent, order_no, reason), as_json, screens.settled)
 
 
 @app.command()
@@ -213,73 +226,9 @@ def doctor(as_json: JsonOption = False) -> None:
     from flows.doctor import examine
 
     findings = asyncio.run(examine())
-    _print({"checks": findings}, as_json, screens.doctor)
+    print_answer({"checks": findings}, as_json, screens.doctor)
     if any(finding["result"] == "failed" for finding in findings):
         raise typer.Exit(1)
-
-
-@twin_app.command("serve")
-def twin_serve(
-    market: MarketOption = "KR",
-    date_: DateOption = None,
-    data: DataOption = None,
-    capital: CapitalOption = None,
-    seed: SeedOption = 0,
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes a free one.")] = 0,
-    speed: Annotated[
-        float, typer.Option("--speed", min=0.001, help="Exchange seconds per second.")
-    ] = 1.0,
-    stepped: Annotated[
-        bool, typer.Option("--stepped", help="Stand still until POST /twin/clock moves it.")
-    ] = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Serve a simulated KIS exchange on loopback until Ctrl-C; other commands then find it."""
-    from flows.twin_process import serve
-
-    serve(
-        market=market,
-        session=_date(date_),
-        data=tuple(data or ()),
-        capital=_amount(capital),
-        seed=seed,
-        port=port,
-        speed=None if stepped else speed,
-        show=lambda answer: _print(answer, as_json, screens.twin),
-    )
-
-
-def _date(text: str | None) -> date | None:
-    if text is None:
-        return None
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise ConfigError(f"--date {text}: not a date; write it as YYYY-MM-DD") from None
-
-
-def _amount(text: str | None) -> Decimal | None:
-    if text is None:
-        return None
-    try:
-        amount = Decimal(text.replace(",", "").replace("_", ""))
-    except ArithmeticError:
-        raise ConfigError(f"--capital {text}: not a number") from None
-    if not amount.is_finite() or amount <= 0:
-        raise ConfigError(f"--capital {text}: must be above 0")
-    return amount
-
-
-def _print(answer: dict[str, Any], as_json: bool, show: Any) -> None:
-    if as_json:
-        sys.stdout.write(json.dumps(answer, ensure_ascii=False, default=_text) + "\n")
-        sys.stdout.flush()
-    else:
-        show(answer)
-
-
-def _text(value: object) -> str:
-    return value.isoformat() if isinstance(value, date | datetime) else str(value)
 
 
 def main() -> None:

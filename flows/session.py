@@ -1,9 +1,16 @@
-"""The long run of one market and session: ticks on time, in one process, until the close."""
+"""The long run of one market and session: ticks on time, in one process, until the close.
+
+Beside the ticks the positions are watched on the broker's stream (``steps.lookout``), and a
+watchdog sees to it that anything moves at all.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from prefect import flow
 from prefect.states import Completed, Failed, State
@@ -11,14 +18,21 @@ from prefect.states import Completed, Failed, State
 from flows.tick import one_tick
 from tasks.naming import name_run
 from tasks.planning import make_playbook, open_day
+from tasks.trading import look_at_loss, protect, tell_again, tell_people
 from trading_core.errors import IllegalTransition, TradingHalted
 from trading_core.model.journal import HaltKind
 from trading_core.model.market import MarketGroup
 from trading_core.rules.calendar import local_date, session_on
 from trading_core.steps import operate
 from trading_core.steps.lease import Lease, session_lease
+from trading_core.steps.lookout import Lookout, beside, ends_by
 from trading_core.steps.opening import TradingDay, tick_times
+from trading_core.steps.protect import Pass, write_down
+from trading_core.steps.sentinel import Sentinel
+from trading_core.steps.watchdog import Watchdog
 from trading_core.wiring import Runtime, open_runtime
+
+BREAKER_EVERY = timedelta(seconds=60)
 
 logger = logging.getLogger(__name__)
 
@@ -57,31 +71,134 @@ class _Done:
 
 
 async def _trade(runtime: Runtime, day: TradingDay, lease: Lease) -> _Done:
-    """The ticks that are still to come, each at its time; one that is over is left out."""
-    done = _Done()
-    for due in tick_times(day.session, runtime.interval):
-        if due + runtime.interval <= runtime.clock.now():
-            continue
-        await runtime.clock.sleep_until(due)
-        at = max(due, runtime.clock.now())
-        try:
-            lease.keep()
-            report = await one_tick(runtime, day, at)
-        except TradingHalted:
-            raise
-        except Exception as error:
-            # One tick that fails must not take the stops of the rest of the day with it.
-            done.failed += 1
-            logger.exception("the tick of %s failed", due.isoformat())
-            if isinstance(error, IllegalTransition):
-                operate.halt(
-                    runtime.store,
-                    scope=day.group.value,
-                    reason=str(error),
-                    at=at,
-                    kind=HaltKind.INVARIANT,
-                )
-            continue
-        done.ticks, done.halted = done.ticks + 1, report.halted
+    """The ticks that are still to come, and on a running clock the watch between them."""
+    run = _Run(runtime, day, lease)
+    if not runtime.clock.runs:
+        # A stepped clock has no time between two ticks, and whoever waits for it moves it: the
+        # watch would change the day that is played.
+        await run.ticks()
+        return run.done
+    async with beside(*run.lookout.works, run.dog.run, run.breaker):
+        await run.ticks()
+    return run.done
+
+
+class _Run:
+    """One run of a session: its ticks, and the protective passes between them."""
+
+    def __init__(self, runtime: Runtime, day: TradingDay, lease: Lease) -> None:
+        self.done = _Done()
+        self._runtime = runtime
+        self._day = day
+        self._lease = lease
+        # Ticks and passes of this process never overlap; the store and the account's order lock
+        # see to those of others.
+        self._turn = asyncio.Lock()
+        self._all_told = False
+        self.sentinel = Sentinel(day.group, day.session, runtime.policy.exits)
+        self.dog = Watchdog(
+            runtime.store,
+            runtime.notifier,
+            runtime.clock,
+            group=day.group,
+            session=day.session,
+            quiet=runtime.watch.quiet_for(runtime.interval),
+            quiet_held=runtime.watch.quiet_held_for(runtime.interval),
+        )
+        self.lookout = Lookout(
+            self.sentinel,
+            self.dog.progress,
+            session=day.session,
+            clock=runtime.clock,
+            market_data=runtime.market_data,
+            open_stream=runtime.open_stream,
+            protect=self.protect,
+            write_down=self._write_down,
+            policy=runtime.watch,
+        )
+
+    async def ticks(self) -> None:
+        """Each at its time; one that is over is left out, one that fails is logged."""
+        runtime = self._runtime
+        for due in tick_times(self._day.session, runtime.interval):
+            if due + runtime.interval <= runtime.clock.now():
+                continue
+            await runtime.clock.sleep_until(due)
+            try:
+                self._lease.keep()
+                async with self._in_time(due):
+                    await self._tick(due)
+            except TradingHalted:
+                raise
+            except Exception as error:
+                # One tick that fails must not take the stops of the rest of the day with it.
+                self.done.failed += 1
+                logger.exception("the tick of %s failed", due.isoformat())
+                self._stop_if_illegal(error)
+
+    async def _tick(self, due: datetime) -> None:
+        runtime = self._runtime
+        async with self._turn:
+            at = max(due, runtime.clock.now())
+            self._write_down()
+            ticked = await one_tick(runtime, self._day, at, self.dog.progress)
+            self._take_over(ticked)
+        await self._tell_again(ticked.told)
+        report = ticked.report
+        self.done.ticks, self.done.halted = self.done.ticks + 1, report.halted
         runtime.on_tick(report)
-    return done
+
+    async def protect(self) -> None:
+        """One protective pass; people are told once it is over."""
+        runtime, day = self._runtime, self._day
+        async with self._turn, asyncio.timeout(runtime.watch.pass_seconds):
+            at = runtime.clock.now()
+            try:
+                made = await protect(runtime, day, self.sentinel, at)
+            except IllegalTransition as error:
+                self._stop_if_illegal(error)
+                raise
+            self.dog.progress.reconciled_at = at
+            self._take_over(made)
+        told = await tell_people(runtime, day, made.view.books, made.plan, made.sent)
+        self._all_told = self._all_told and told
+
+    async def breaker(self) -> None:
+        """Looks at the day's loss between two ticks, which may be minutes apart."""
+        clock = self._runtime.clock
+        while True:
+            await clock.sleep_until(clock.now() + BREAKER_EVERY)
+            async with self._turn, asyncio.timeout(self._runtime.watch.pass_seconds):
+                await look_at_loss(self._runtime, self._day, clock.now())
+
+    async def _tell_again(self, told: bool) -> None:
+        """Once a tick, while there is anything that was not delivered; also what a run before
+        this one could not."""
+        if not (self._all_told and told):
+            self._all_told = await tell_again(self._runtime, self._runtime.clock.now())
+
+    def _in_time(self, due: datetime) -> AbstractAsyncContextManager[None]:
+        """The end of a tick that hangs. On a stepped clock waiting for it would move the clock."""
+        runtime = self._runtime
+        if not runtime.clock.runs:
+            return nullcontext()
+        until = due + runtime.interval + runtime.watch.grace
+        return ends_by(runtime.clock, until, least_seconds=runtime.watch.least_tick_seconds)
+
+    def _take_over(self, made: Pass) -> None:
+        self.sentinel.take_over(made.view, made.plan, made.sent)
+        self.dog.held = bool(self.sentinel.held)
+        self.lookout.changed()
+
+    def _write_down(self) -> None:
+        write_down(self._runtime.store, self.sentinel, self._runtime.clock.now())
+
+    def _stop_if_illegal(self, error: Exception) -> None:
+        if isinstance(error, IllegalTransition):
+            operate.halt(
+                self._runtime.store,
+                scope=self._day.group.value,
+                reason=str(error),
+                at=self._runtime.clock.now(),
+                kind=HaltKind.INVARIANT,
+            )

@@ -8,6 +8,7 @@ from datetime import datetime
 from prefect import flow
 from prefect.states import Completed, Failed, State
 
+from tasks.deployments import followed
 from tasks.naming import name_run, stamp
 from tasks.planning import make_playbook, open_day
 from tasks.trading import act, observe, reconcile_books, tell_people
@@ -15,8 +16,9 @@ from trading_core.errors import CircuitBreakerTripped
 from trading_core.model.market import MarketGroup
 from trading_core.rules.calendar import session_at
 from trading_core.steps.opening import TradingDay
-from trading_core.steps.report import TickReport
+from trading_core.steps.protect import Pass
 from trading_core.steps.tick import decide
+from trading_core.steps.watchdog import Progress
 from trading_core.wiring import Runtime, open_runtime
 
 logger = logging.getLogger(__name__)
@@ -34,22 +36,29 @@ async def tick(market: str) -> State:
             return Completed(name="Skipped", message=f"{group} is closed at {stamp(group, at)}")
         playbook = await make_playbook(runtime, group, session, at)
         day = await open_day(runtime, group, session, playbook)
-        report = await one_tick(runtime, day, at)
+        report = (await one_tick(runtime, day, at)).report
+        await followed()
     if report.halted:
         return Failed(name="Halted", message=report.halted)
     return Completed(message=report.line())
 
 
-async def one_tick(runtime: Runtime, day: TradingDay, at: datetime) -> TickReport:
+async def one_tick(
+    runtime: Runtime, day: TradingDay, at: datetime, progress: Progress | None = None
+) -> Pass:
     """The sequence of every tick: reconcile, observe, decide, act, tell."""
+    progress = progress or Progress()
     books = await reconcile_books(runtime, day, at)
+    progress.reconciled_at = at
     view = await observe(runtime, day, books, at)
+    progress.priced(view.quotes.values(), books.positions, at)
     plan = decide(view, runtime.policy)
+    progress.decided_at = at
     try:
         sent = await act(runtime, day, books, plan)
     except CircuitBreakerTripped as tripped:
         # The halt is stored; this process goes on, because stops must go on being watched.
         logger.critical("%s", tripped.message)
-        sent = ()
-    await tell_people(runtime, day, books, plan, sent)
-    return TickReport.of(books, view, plan, sent)
+        sent = tripped.sent
+    told = await tell_people(runtime, day, books, plan, sent)
+    return Pass(view, plan, sent, told)

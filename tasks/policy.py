@@ -8,6 +8,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
+from prefect.context import FlowRunContext
 from prefect.utilities.annotations import quote
 
 from trading_core.errors import TradingError
@@ -35,7 +36,8 @@ def step_task(
     Nothing is cached or persisted, and arguments are handed over unseen (``quote``): they hold
     broker connections and whole observation frames, which Prefect has no business walking through
     or keeping. Only errors that are marked retryable are retried; a task that sends orders has no
-    retries at all.
+    retries at all. Outside a flow run the step runs as it is: no order waits for an orchestrator
+    that nobody asked for.
     """
 
     def decorate(function: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
@@ -50,13 +52,21 @@ def step_task(
             log_prints=False,
         )(function)
 
-        @wraps(function)
-        async def call(*args: P.args, **kwargs: P.kwargs) -> R:
-            seen = [quote(value) for value in args]
-            named = {key: quote(value) for key, value in kwargs.items()}
-            result: R = await inner(*seen, **named)
-            return result
-
-        return call
+        return _unseen(inner, function)
 
     return decorate
+
+
+def _unseen(inner: Any, function: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
+    """Call the task with its arguments quoted, or outside a flow run the function itself."""
+
+    @wraps(function)
+    async def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        if FlowRunContext.get() is None:
+            return await function(*args, **kwargs)
+        seen = [quote(value) for value in args]
+        named = {key: quote(value) for key, value in kwargs.items()}
+        result: R = await inner(*seen, **named)
+        return result
+
+    return call

@@ -16,15 +16,20 @@ from trading_core.model.journal import (
     ContextLayer,
     Decision,
     DecisionOutcome,
+    DeploymentSwitch,
     EquityPoint,
     Halt,
     HaltKind,
+    KillRow,
+    KillStep,
     LlmCall,
     MatchRow,
     Notification,
     ObservationRow,
     ProtectionRow,
     Scorecard,
+    StepOutcome,
+    SwitchAction,
 )
 from trading_core.model.market import Currency, Instrument, Market
 from trading_core.model.order import (
@@ -49,7 +54,7 @@ from trading_core.model.playbook import (
     Scenario,
     StockPlan,
 )
-from trading_core.model.portfolio import AdoptedLot, ExitState, Protection
+from trading_core.model.portfolio import AdoptedLot, ExitState, Protection, StopBasis
 from trading_core.ports import Record
 
 SESSION = date(2026, 11, 20)
@@ -264,6 +269,30 @@ def make_halt(**changes: Any) -> Halt:
     return Halt(**(values | changes))
 
 
+def make_kill_row(**changes: Any) -> KillRow:
+    values: dict[str, Any] = {
+        "kill_id": "kill-1",
+        "step": KillStep.CANCEL,
+        "market": "KR",
+        "attempt": 1,
+        "outcome": StepOutcome.FAILED,
+        "detail": "the broker is down",
+        "at": AT,
+    }
+    return KillRow(**(values | changes))
+
+
+def make_switch(**changes: Any) -> DeploymentSwitch:
+    values: dict[str, Any] = {
+        "deployment_id": "7b0cf1c8-0000-4000-8000-000000000001",
+        "name": "plan/KR",
+        "action": SwitchAction.PAUSED,
+        "at": AT,
+        "halts": ("halt-1", "halt-2"),
+    }
+    return DeploymentSwitch(**(values | changes))
+
+
 def make_llm_call(**changes: Any) -> LlmCall:
     values: dict[str, Any] = {
         "call_id": "call-1",
@@ -358,6 +387,13 @@ def make_protection(**changes: Any) -> ProtectionRow:
         "state": ExitState.HOLDING,
         "peak_price": Decimal(71_200),
         "updated_at": AT,
+        "opened_at": AT - MINUTE,
+        "stop_basis": StopBasis.PLANNED,
+        "armed": ExitState.BREAK_EVEN,
+        "trail_atr": Decimal("1420.5"),
+        "approached_at": AT - MINUTE / 2,
+        "blind_since": AT - MINUTE / 3,
+        "blind_looks": 2,
     } | {name: value for name, value in changes.items() if name not in ("market", "session")}
     return ProtectionRow(
         market=changes.get("market", "KR"),
@@ -380,6 +416,8 @@ def one_of_each() -> Sequence[Record]:
         make_match(),
         make_equity(),
         make_halt(),
+        make_kill_row(),
+        make_switch(),
         make_llm_call(),
         make_scorecard(),
         make_context(),

@@ -63,6 +63,7 @@ from trading_core.steps.reconcile import Books, reconcile
 from trading_core.steps.report import TickReport
 from trading_core.steps.tell import of_books, of_plan, of_sent, tell
 from trading_core.steps.tick import TickPlan, decide
+from trading_core.steps.unfilled import look_closer
 from trading_core.twin.exchange import SimulatedExchange
 from trading_core.twin.venue import NewOrder
 
@@ -79,8 +80,9 @@ class ScriptedBroker:
 
     ``script`` holds one word per coming ``submit``: ``""`` does as it should, ``lost reply`` takes
     the order and loses the answer, ``lost request`` loses it before the exchange saw it,
-    ``reject``, ``rate limit`` and ``down`` refuse, ``die`` and ``die before`` end the process
-    after and before the exchange took the order. ``cancel_script`` does the same for ``cancel``.
+    ``reject``, ``no balance``, ``rate limit`` and ``down`` refuse, ``die`` and ``die before`` end
+    the process after and before the exchange took the order. ``cancel_script`` does the same for
+    ``cancel``.
     """
 
     def __init__(self, venue: SimulatedExchange, account_no: str = "1") -> None:
@@ -97,6 +99,7 @@ class ScriptedBroker:
         self.unpriced: set[str] = set()
         self.bars_asked: list[str] = []
         self.books_asked: list[str] = []
+        self.order_books: dict[str, OrderBook] = {}
 
     async def account(self, group: MarketGroup) -> Account:
         account = await self.inner.account(group)
@@ -138,6 +141,8 @@ class ScriptedBroker:
         match script.pop(0) if script else "":
             case "reject":
                 raise OrderRejected("as told", "APBK0919")
+            case "no balance":
+                raise OrderRejected("as told", "APBK0400")
             case "rate limit":
                 raise RateLimited("as told", "EGW00201")
             case "down":
@@ -158,8 +163,10 @@ class ScriptedBroker:
             case word:
                 raise AssertionError(f"no such script: {word}")
 
-    async def quotes(self, instruments: Sequence[Instrument]) -> dict[str, Quote]:
-        found = await self.inner.quotes(instruments)
+    async def quotes(
+        self, instruments: Sequence[Instrument], *, held: Collection[str] = ()
+    ) -> dict[str, Quote]:
+        found = await self.inner.quotes(instruments, held=held)
         return {
             symbol: replace(quote, **self.quote_changes.get(symbol, {}))
             for symbol, quote in found.items()
@@ -168,6 +175,8 @@ class ScriptedBroker:
 
     async def order_book(self, instrument: Instrument) -> OrderBook:
         self.books_asked.append(instrument.symbol)
+        if instrument.symbol in self.order_books:
+            return self.order_books[instrument.symbol]
         return await self.inner.order_book(instrument)
 
     async def daily_bars(self, instrument: Instrument, *, until: date, count: int) -> Any:
@@ -294,7 +303,8 @@ class Floor:
 
     async def look(self, at: datetime) -> View:
         books = await self.books(at)
-        return await observe(self.broker, books=books, day=await self.day(), at=at)
+        view = await observe(self.broker, books=books, day=await self.day(), at=at)
+        return await look_closer(self.broker, view, self.policy)
 
     async def plan(self, at: datetime) -> tuple[Books, TickPlan]:
         """Reconcile, observe and decide; nothing is journaled or sent."""

@@ -22,9 +22,16 @@ class Clock(Protocol):
         """Return once ``now() >= at``; at once when that is already so."""
         ...
 
+    @property
+    def runs(self) -> bool:
+        """Whether time passes by itself. Else it is :meth:`sleep_until` that moves it."""
+        ...
+
 
 class SystemClock:
     """Real time."""
+
+    runs = True
 
     def now(self) -> datetime:
         return datetime.now(UTC)
@@ -37,6 +44,8 @@ class SystemClock:
 
 class FixedClock:
     """A clock that moves only when told to; ``sleep_until`` moves it."""
+
+    runs = False
 
     def __init__(self, at: datetime) -> None:
         if at.tzinfo is None:

@@ -160,8 +160,14 @@ class TradingHalted(TradingError):
 
 
 class CircuitBreakerTripped(SystemExit):
-    """The day's loss passed the limit; the halt is already stored when this is raised."""
+    """The day's loss passed the limit; the halt is already stored when this is raised.
 
-    def __init__(self, message: str) -> None:
+    Args:
+        message: One line for a person.
+        sent: What of the same plan went out before (``Sent`` values), for people to be told.
+    """
+
+    def __init__(self, message: str, sent: tuple[Any, ...] = ()) -> None:
         super().__init__(message)
         self.message = message
+        self.sent = sent

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequen
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
@@ -18,8 +19,10 @@ from trading_core.model.journal import (
     ContextLayer,
     Decision,
     DecisionOutcome,
+    DeploymentSwitch,
     EquityPoint,
     Halt,
+    KillRow,
     LlmCall,
     MatchRow,
     Notification,
@@ -54,6 +57,8 @@ Record: TypeAlias = (
     | DecisionOutcome
     | EquityPoint
     | Halt
+    | KillRow
+    | DeploymentSwitch
     | LlmCall
     | Scorecard
     | ContextEntry
@@ -68,8 +73,13 @@ class MarketData(Protocol):
 
     async def quote(self, instrument: Instrument) -> Quote: ...
 
-    async def quotes(self, instruments: Sequence[Instrument]) -> dict[str, Quote]:
-        """Quotes by symbol. A symbol that fails is left out and logged; all failing raises."""
+    async def quotes(
+        self, instruments: Sequence[Instrument], *, held: Collection[str] = ()
+    ) -> dict[str, Quote]:
+        """Quotes by symbol. A symbol that fails is left out and logged; all failing raises.
+
+        The symbols in ``held`` are asked first where calls are scarce.
+        """
         ...
 
     async def order_book(self, instrument: Instrument) -> OrderBook: ...
@@ -207,12 +217,16 @@ class StoreReader(Protocol):
         """
         ...
 
-    def unsettled_orders(self, market: str) -> Sequence[OrderRecord]:
-        """Orders whose state is not final, of any session."""
+    def order(self, intent_id: str) -> OrderRecord | None:
+        """One intent with its events; None when nobody wrote it down."""
         ...
 
-    def live_orders(self, market: str, session: date) -> Sequence[OrderRecord]:
-        """All orders of a session, and those of any other that are not final."""
+    def unsettled_orders(self, market: str | None = None) -> Sequence[OrderRecord]:
+        """Orders whose state is not final, of any session; of all markets by default."""
+        ...
+
+    def live_orders(self, market: str | None, session: date) -> Sequence[OrderRecord]:
+        """All orders of a session date, and those of any other that are not final."""
         ...
 
     def fills(self, market: str | None = None, session: date | None = None) -> Sequence[Fill]:
@@ -228,6 +242,14 @@ class StoreReader(Protocol):
     def open_halts(self) -> Sequence[Halt]: ...
 
     def halts(self, session_from: datetime | None = None) -> Sequence[Halt]: ...
+
+    def kill_rows(self, kill_id: str | None = None) -> Sequence[KillRow]:
+        """What became of the steps of a kill switch, or of all of them, oldest first."""
+        ...
+
+    def deployment_switches(self) -> Sequence[DeploymentSwitch]:
+        """Every deployment that was paused or restored, oldest first."""
+        ...
 
     def equity_curve(self, market: str, session: date) -> Sequence[EquityPoint]: ...
 
@@ -271,6 +293,11 @@ class StoreReader(Protocol):
         """Which of these notifications were written down before."""
         ...
 
+    def undelivered(self, *, since: datetime) -> Sequence[Notification]:
+        """Notifications from then on that nobody took and that were not sent again since, oldest
+        first. One that was sent again has a second row, with ``+again`` after its id."""
+        ...
+
     def last_prices(self, market: str, session: date) -> dict[str, float]:
         """The newest observed price of each symbol in a session, in the market's currency."""
         ...
@@ -297,7 +324,17 @@ class StoreWriter(StoreReader, Protocol):
         """
         ...
 
-    def lift_halt(self, halt_id: str, *, at: datetime, by: str) -> None: ...
+    def lift_halt(
+        self,
+        halt_id: str,
+        *,
+        at: datetime,
+        by: str,
+        accepted_pnl_pct: Decimal | None = None,
+        accepted_on: date | None = None,
+    ) -> None:
+        """Lift it, once; of a breaker also say which loss of which session was accepted."""
+        ...
 
     def acquire_lease(self, name: str, owner: str, at: datetime, ttl: timedelta) -> bool:
         """Take or renew the lease ``name`` until ``at + ttl``; False while it is another's."""

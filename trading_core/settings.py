@@ -8,15 +8,24 @@ allowed.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import AnyHttpUrl, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from trading_core.errors import ConfigError, UnknownMarket
-from trading_core.model.limits import LOOSEST_LOSS_PCT, LOOSEST_ORDER_PCT
-from trading_core.model.market import MarketGroup
+from trading_core.model.limits import (
+    DEFAULT_MIN_PRICES,
+    LOOSEST_LOSS_PCT,
+    LOOSEST_ORDER_PCT,
+    GuardLimits,
+    SessionEnd,
+)
+from trading_core.model.market import Currency, MarketGroup
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Percent = Annotated[float, Field(gt=0, le=100)]
@@ -39,7 +48,9 @@ class Settings(BaseSettings):
     kis_app_key: SecretStr | None = None
     kis_app_secret: SecretStr | None = None
     kis_account_no: SecretStr | None = None
+    kis_hts_id: SecretStr | None = None
     kis_hashkey: bool = True
+    kis_route: Literal["KRX", "NXT", "SOR"] = "KRX"
     gemini_api_key: SecretStr | None = None
     gemini_model: str = "gemini-3.5-flash"
     gemini_base_url: AnyHttpUrl | None = None
@@ -65,6 +76,9 @@ class Settings(BaseSettings):
     planner_max_stocks: Annotated[int, Field(ge=1, le=500)] = 30
     defensive_playbook_on_failure: bool = True
     rescan_interval_seconds: Annotated[int, Field(ge=10, le=3600)] = 300
+    stream_enabled: bool = True
+    quote_poll_seconds: Annotated[float, Field(ge=1, le=600)] = 10.0
+    watchdog_seconds: Annotated[float, Field(ge=0, le=7200)] = 0.0
 
     rsi_oversold_threshold: Annotated[float, Field(ge=0, le=50)] = 30.0
     rsi_momentum_threshold: Annotated[float, Field(ge=50, le=100)] = 70.0
@@ -99,6 +113,42 @@ class Settings(BaseSettings):
     position_max_allocation_pct: Percent = 10.0
     position_volatility_target_score: Percent = 50.0
 
+    exit_atr_stop_multiple: Annotated[float, Field(gt=0, le=20)] = 2.0
+    exit_atr_stop_tightest_pct: Annotated[float, Field(gt=-100, lt=0)] = -2.0
+    exit_atr_stop_loosest_pct: Annotated[float, Field(gt=-100, lt=0)] = -7.0
+    exit_take_profit_pct: Annotated[float, Field(ge=0, le=1000)] = 0.0
+    exit_trail_after_take_profit: bool = False
+    exit_break_even_arm_pct: Percent = 2.0
+    exit_trail_arm_pct: Percent = 4.0
+    exit_trail_atr_multiple: Annotated[float, Field(gt=0, le=20)] = 2.0
+    exit_time_stop_sessions: Annotated[int, Field(ge=0, le=1000)] = 0
+    exit_at_session_end: SessionEnd = SessionEnd.HOLD
+    exit_session_end_minutes: Annotated[float, Field(gt=0, le=480)] = 15.0
+    exit_blind_looks: Annotated[int, Field(ge=1, le=1000)] = 3
+    exit_quote_max_age_seconds: Annotated[float, Field(gt=0, le=3600)] = 120.0
+
+    unfilled_entry_seconds: Annotated[float, Field(ge=5, le=14_400)] = 120.0
+    unfilled_exit_seconds: Annotated[float, Field(ge=5, le=3600)] = 30.0
+    unfilled_max_gap_pct: Annotated[float, Field(ge=0, le=30)] = 2.0
+    unfilled_pause_minutes: Annotated[float, Field(ge=0, le=1440)] = 10.0
+
+    guard_entry_tries_per_session: Annotated[int, Field(ge=0, le=100)] = 1
+    guard_reentry_after_loss_minutes: Annotated[float, Field(ge=0, le=10_080)] = 120.0
+    guard_not_above_sale_seconds: Annotated[float, Field(ge=0, le=86_400)] = 120.0
+    guard_chase_gain_pct: Annotated[float, Field(ge=0, le=100)] = 4.0
+    guard_chase_near_high_pct: Annotated[float, Field(ge=0, le=100)] = 0.5
+    guard_min_prices: Annotated[dict[MarketGroup, Decimal], NoDecode] = dict(DEFAULT_MIN_PRICES)
+    guard_cash_buffers: Annotated[dict[Currency, Decimal], NoDecode] = {}
+    guard_cash_buffer_pct: Annotated[float, Field(ge=0, le=100)] = 2.0
+    guard_pause_after_no_cash_minutes: Annotated[float, Field(ge=0, le=1440)] = 10.0
+    guard_max_symbol_pct: Annotated[float, Field(ge=0, le=100)] = 30.0
+    guard_max_sector_pct: Annotated[float, Field(ge=0, le=100)] = 40.0
+    guard_max_exposure_pct: Annotated[float, Field(ge=0, le=100)] = 95.0
+    guard_max_orders_per_session: Annotated[int, Field(ge=0, le=100_000)] = 200
+    guard_max_orders_per_minute: Annotated[int, Field(ge=0, le=10_000)] = 20
+    guard_repeat_after_seconds: Annotated[float, Field(ge=0, le=600)] = 10.0
+    guard_sectors_file: Path | None = None
+
     overseas_ranking_enabled: bool = True
     overseas_ranking_fluct_tr_id: str = "HHDFS76290000"
     overseas_ranking_volume_tr_id: str = "HHDFS76310010"
@@ -119,7 +169,19 @@ class Settings(BaseSettings):
         except UnknownMarket as error:
             raise ValueError(str(error)) from None
 
-    @field_validator("ouroboros_home", "db_path", "backup_dir")
+    @field_validator("guard_min_prices", mode="before")
+    @classmethod
+    def _min_prices(cls, value: object) -> object:
+        """``US:3`` changes one market; the others keep their defaults."""
+        given = _amounts(value, MarketGroup.parse) if isinstance(value, str) else None
+        return value if given is None else {**DEFAULT_MIN_PRICES, **given}
+
+    @field_validator("guard_cash_buffers", mode="before")
+    @classmethod
+    def _cash_buffers(cls, value: object) -> object:
+        return _amounts(value, Currency) if isinstance(value, str) else value
+
+    @field_validator("ouroboros_home", "db_path", "backup_dir", "guard_sectors_file")
     @classmethod
     def _path(cls, value: Path | None) -> Path | None:
         """``~`` is the user's home, as in a shell; ``.env`` files have none to expand it."""
@@ -132,6 +194,15 @@ class Settings(BaseSettings):
     def _account_format(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and not re.fullmatch(r"\d{8}-\d{2}", value.get_secret_value()):
             raise ValueError("eight digits, a dash, two digits, e.g. 12345678-01")
+        return value
+
+    @field_validator("kis_hts_id")
+    @classmethod
+    def _hts_id_format(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not re.fullmatch(
+            r"[A-Za-z0-9@._-]{1,40}", value.get_secret_value()
+        ):
+            raise ValueError("the login of the broker's own trading program, without blanks")
         return value
 
     @field_validator("telegram_bot_token")
@@ -175,6 +246,10 @@ class Settings(BaseSettings):
                 f"{', '.join(missing)} not set: the three KIS keys go together"
                 + (", and MODE=live needs them" if self.mode == "live" else "")
             )
+        if self.kis_route != "KRX" and self.has_kis_keys and self.mode == "paper":
+            raise ValueError(
+                f"KIS_ROUTE={self.kis_route}: a paper account trades at KRX alone; use KRX"
+            )
         low, base, high = (
             self.position_min_allocation_pct,
             self.position_base_allocation_pct,
@@ -187,9 +262,47 @@ class Settings(BaseSettings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _exits_in_order(self) -> Self:
+        arm, trail = self.exit_break_even_arm_pct, self.exit_trail_arm_pct
+        if not arm < trail:
+            raise ValueError(
+                f"EXIT_BREAK_EVEN_ARM_PCT={arm}, EXIT_TRAIL_ARM_PCT={trail}: "
+                "the second must be above the first"
+            )
+        loose, tight = self.exit_atr_stop_loosest_pct, self.exit_atr_stop_tightest_pct
+        if not loose <= tight:
+            raise ValueError(
+                f"EXIT_ATR_STOP_LOOSEST_PCT={loose}, EXIT_ATR_STOP_TIGHTEST_PCT={tight}: "
+                "the first must not be above the second"
+            )
+        return self
+
     @property
     def has_kis_keys(self) -> bool:
         return self.kis_app_key is not None
+
+    @property
+    def guards(self) -> GuardLimits:
+        """All of the guards' settings but the sectors, which are in a file."""
+        return GuardLimits(
+            entry_tries_per_session=self.guard_entry_tries_per_session,
+            reentry_after_loss=timedelta(minutes=self.guard_reentry_after_loss_minutes),
+            not_above_sale=timedelta(seconds=self.guard_not_above_sale_seconds),
+            chase_gain_pct=self.guard_chase_gain_pct,
+            chase_near_high_pct=self.guard_chase_near_high_pct,
+            min_prices=self.guard_min_prices,
+            cash_buffers=self.guard_cash_buffers,
+            cash_buffer_pct=self.guard_cash_buffer_pct,
+            pause_after_no_cash=timedelta(minutes=self.guard_pause_after_no_cash_minutes),
+            pause_after_unfilled=timedelta(minutes=self.unfilled_pause_minutes),
+            max_symbol_pct=self.guard_max_symbol_pct,
+            max_sector_pct=self.guard_max_sector_pct,
+            max_exposure_pct=self.guard_max_exposure_pct,
+            max_orders_per_session=self.guard_max_orders_per_session,
+            max_orders_per_minute=self.guard_max_orders_per_minute,
+            repeat_after=timedelta(seconds=self.guard_repeat_after_seconds),
+        )
 
     @property
     def store_path(self) -> Path:
@@ -200,6 +313,23 @@ class Settings(BaseSettings):
     def backup_path(self) -> Path:
         """``BACKUP_DIR``, or ``backups`` under the home."""
         return self.backup_dir or self.ouroboros_home / "backups"
+
+
+Name = TypeVar("Name")
+
+
+def _amounts(text: str, name: Callable[[str], Name]) -> dict[Name, Decimal]:
+    """``US:5,KR:1000`` as amounts by name."""
+    found: dict[Name, Decimal] = {}
+    for pair in filter(str.strip, text.split(",")):
+        code, _, amount = pair.partition(":")
+        try:
+            found[name(code.strip().upper())] = parsed = Decimal(amount.strip())
+        except (ValueError, ArithmeticError, UnknownMarket):
+            raise ValueError(f"{pair.strip()!r} is not a name, a colon and an amount") from None
+        if not parsed.is_finite() or parsed < 0:
+            raise ValueError(f"{pair.strip()!r} is not an amount of 0 or more")
+    return found
 
 
 def load_settings(**overrides: object) -> Settings:

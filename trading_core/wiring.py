@@ -7,7 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    contextmanager,
+)
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -20,14 +25,17 @@ from trading_core.adapters.notifiers import LogNotifier, Notifiers
 from trading_core.adapters.order_lock import FileOrderLock
 from trading_core.adapters.session_cache import SessionCache
 from trading_core.clock import Clock, SystemClock
-from trading_core.errors import ConfigError
-from trading_core.model.limits import PlanLimits, Policy, RiskLimits, ScanLimits, SizingPolicy
+from trading_core.errors import ConfigError, NotOffered
+from trading_core.model.limits import Policy
 from trading_core.model.market import MarketGroup
+from trading_core.policies import policy_of as policy_of
+from trading_core.policies import watch_policy_of
 from trading_core.ports import (
     Archive,
     Broker,
     History,
     MarketData,
+    MarketStream,
     Notifier,
     OrderLock,
     Planner,
@@ -36,6 +44,7 @@ from trading_core.ports import (
 from trading_core.settings import Settings, load_settings
 from trading_core.steps.gather import Universe
 from trading_core.steps.report import TickReport
+from trading_core.steps.watchdog import WatchPolicy
 
 if TYPE_CHECKING:
     from trading_core.adapters.duck.store import DuckStore
@@ -46,9 +55,18 @@ TWIN_ACCOUNT = "50000000-01"
 TWIN_LINK = "twin.json"
 
 
+def no_stream() -> AbstractAsyncContextManager[MarketStream]:
+    """Where nothing is streamed. Raises ``NotOffered``."""
+    raise NotOffered("no prices are streamed here; poll the quotes")
+
+
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """Everything a flow works with. ``home`` holds what is kept between runs."""
+    """Everything a flow works with. ``home`` holds what is kept between runs.
+
+    ``open_stream`` raises ``NotOffered``, at once or on entering, where nothing is streamed or
+    another process holds the stream. Who calls it pays for loading it.
+    """
 
     mode: Literal["paper", "live"]
     venue: Literal["twin", "paper", "live"]
@@ -69,6 +87,8 @@ class Runtime:
     archive: Archive
     account_label: str = ""
     on_tick: Callable[[TickReport], None] = lambda report: None
+    open_stream: Callable[[], AbstractAsyncContextManager[MarketStream]] = no_stream
+    watch: WatchPolicy = field(default_factory=WatchPolicy)
 
 
 _shared: ContextVar[Runtime | None] = ContextVar("shared_runtime", default=None)
@@ -129,6 +149,8 @@ async def open_runtime(
             history=HistoryCache(home / "cache"),
             archive=LocalArchive(settings.backup_path, count_rows),
             account_label=place.label,
+            open_stream=connection.open_stream,
+            watch=watch_policy_of(settings),
         )
         runtime = replace(runtime, **overrides) if overrides else runtime
         with shared(runtime):
@@ -162,25 +184,12 @@ def open_store(settings: Settings | None = None) -> DuckStore:
 
 
 def read_status() -> dict[str, Any]:
-    """The newest session of every enabled market and the halts that stand, as JSON values."""
-    from trading_core.steps.summary import standing, summarize
+    """The state and newest session of every enabled market and all standing halts, as JSON."""
+    from trading_core.steps.summary import overview
 
     settings = load_settings()
-    store = open_store(settings)
-    with store.read() as reader:
-        halts = standing(reader)
-        newest = {group: reader.newest_session(group) for group in settings.enabled_markets}
-    return {
-        "mode": settings.mode,
-        "store": str(settings.store_path),
-        "halts": halts,
-        "markets": [
-            summarize(store, group=group, session=day, account=None)
-            for group, day in newest.items()
-            if day is not None
-        ],
-        "nothing_yet": [group.value for group, day in newest.items() if day is None],
-    }
+    answer = overview(open_store(settings), settings.enabled_markets)
+    return {"mode": settings.mode, "store": str(settings.store_path), **answer}
 
 
 def count_rows(path: Path) -> int:
@@ -188,38 +197,6 @@ def count_rows(path: Path) -> int:
     from trading_core.adapters.duck.store import count_rows as count
 
     return count(path)
-
-
-def policy_of(settings: Settings) -> Policy:
-    """The settings that steps and rules may know, as frozen values."""
-    return Policy(
-        risk=RiskLimits(
-            max_loss_pct=settings.max_loss_pct,
-            max_order_pct=settings.max_order_pct,
-            confidence_threshold=settings.confidence_threshold,
-        ),
-        sizing=SizingPolicy(
-            enabled=settings.position_sizing_enabled,
-            base_allocation_pct=settings.position_base_allocation_pct,
-            min_allocation_pct=settings.position_min_allocation_pct,
-            max_allocation_pct=settings.position_max_allocation_pct,
-            volatility_target_score=settings.position_volatility_target_score,
-        ),
-        scan=ScanLimits(
-            top_n=settings.planner_max_stocks
-            if settings.trade_mode == "daily"
-            else settings.scanner_top_n,
-            rsi_oversold=settings.rsi_oversold_threshold,
-            rsi_momentum=settings.rsi_momentum_threshold,
-            volume_multiplier=settings.vol_multiplier,
-        ),
-        plan=PlanLimits(
-            max_scenarios_per_stock=settings.max_scenarios_per_stock,
-            max_allocation_pct=settings.position_max_allocation_pct,
-            timeout_seconds=settings.planner_timeout_seconds,
-            rules_on_failure=settings.defensive_playbook_on_failure,
-        ),
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,8 +293,17 @@ def _connect(settings: Settings, place: _Place, clock: Clock) -> Any:
         rate_limit_rps=None if place.venue == "twin" else settings.rate_limit_rps,
         verify_tls=place.venue != "paper",
         hashkey=settings.kis_hashkey and place.venue != "twin",
+        route=settings.kis_route,
+        hts_id=_hts_id(settings, place),
         endpoints=rankings,
     )
+
+
+def _hts_id(settings: Settings, place: _Place) -> str:
+    if place.venue == "twin":
+        # The twin tells the owner of an account by its number.
+        return place.account_no.replace("-", "")
+    return settings.kis_hts_id.get_secret_value() if settings.kis_hts_id else ""
 
 
 def _planner(settings: Settings, clock: Clock) -> Planner | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import duckdb
@@ -15,6 +17,8 @@ from trading_core.adapters.duck import DuckStore
 from trading_core.adapters.duck.migrations import MIGRATIONS, migrate, schema_version
 from trading_core.adapters.duck.rows import CLOSED_TRADES, RECORD_TABLES
 from trading_core.errors import SchemaTooNew, StoreError
+from trading_core.model.journal import HaltLevel
+from trading_core.model.portfolio import ExitState, Protection, StopBasis
 
 
 @pytest.fixture
@@ -48,14 +52,42 @@ def test_an_older_file_takes_the_missing_steps_and_keeps_its_rows(
 ) -> None:
     with duckdb.connect(str(path)) as connection:
         migrate(connection, MIGRATIONS[:done])
-        connection.execute("INSERT INTO halts VALUES ('h', 'operator', 'ALL', '', now(), NULL, '')")
+        connection.execute(
+            "INSERT INTO halts (halt_id, kind, scope, reason, raised_at, lifted_by)"
+            " VALUES ('h', 'operator', 'ALL', '', now(), '')"
+        )
     store = DuckStore(path)
     with getattr(store, first_use)() as db:
-        assert [halt.halt_id for halt in db.open_halts()] == ["h"]
+        assert [(halt.halt_id, halt.level) for halt in db.open_halts()] == [
+            ("h", HaltLevel.REDUCING)
+        ]
     with store.write() as tx:
         tx.append(one_of_each())
     with duckdb.connect(str(path), read_only=True) as connection:
         assert schema_version(connection) == len(MIGRATIONS)
+
+
+def test_a_guard_of_an_older_file_is_kept_with_the_stop_it_had(path: Path) -> None:
+    with duckdb.connect(str(path)) as connection:
+        migrate(connection, MIGRATIONS[:3])
+        for minute, state, peak in ((0, "holding", 100), (1, "holding", 104), (2, "exiting", 104)):
+            connection.execute(
+                "INSERT INTO protections VALUES"
+                " ('KR', DATE '2026-01-02', 'A', -2.5, 6.0, ?, ?,"
+                " TIMESTAMPTZ '2026-01-02 00:00:00+00' + ? * INTERVAL 1 MINUTE)",
+                [state, peak, minute],
+            )
+    with DuckStore(path).read() as db:
+        guard = db.protections("KR")["A"]
+    assert guard == Protection(
+        symbol="A",
+        stop_loss_pct=-2.5,
+        take_profit_pct=6.0,
+        state=ExitState.EXITING,
+        peak_price=Decimal(104),
+        updated_at=datetime(2026, 1, 2, 0, 2, tzinfo=UTC),
+    )
+    assert (guard.stop_basis, guard.opened_at) == (StopBasis.SET, None)
 
 
 def test_migrating_twice_changes_nothing(path: Path) -> None:

@@ -46,6 +46,7 @@ def read_settings() -> set[str]:
     """Fields read as ``settings.x``, directly or through a property of the settings."""
     files = [
         ROOT / "trading_core" / "wiring.py",
+        ROOT / "trading_core" / "policies.py",
         *(ROOT / "flows").rglob("*.py"),
         *(ROOT / "dashboards").rglob("*.py"),
     ]

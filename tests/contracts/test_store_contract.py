@@ -27,6 +27,7 @@ from tests.record_factories import (
     make_fill,
     make_halt,
     make_intent,
+    make_kill_row,
     make_llm_call,
     make_lot,
     make_match,
@@ -37,13 +38,15 @@ from tests.record_factories import (
     make_playbook,
     make_protection,
     make_scorecard,
+    make_switch,
     one_of_each,
 )
 from trading_core.adapters.duck import DuckStore
 from trading_core.errors import IllegalTransition, StoreError
-from trading_core.model.journal import ContextLayer
+from trading_core.model.journal import ContextLayer, HaltLevel
 from trading_core.model.market import Instrument, Market
 from trading_core.model.order import TRANSITIONS, OrderState, Side
+from trading_core.model.portfolio import ExitState, StopBasis
 from trading_core.ports import Record, Store, StoreReader
 
 S = OrderState
@@ -90,6 +93,8 @@ class TestRoundTrips:
             assert db.matches("KR", SESSION) == [make_match()]
             assert db.equity_curve("KR", SESSION) == [make_equity()]
             assert db.halts() == [make_halt()]
+            assert db.kill_rows() == [make_kill_row()]
+            assert db.deployment_switches() == [make_switch()]
             assert db.llm_calls() == [make_llm_call()]
             assert db.scorecards() == [make_scorecard()]
             assert db.context(ContextLayer.L3) == [make_context()]
@@ -417,6 +422,43 @@ class TestQueries:
         assert set(found) == {"005930", "000660"}
         assert found["005930"].peak_price == 72_000
 
+    def test_two_looks_of_one_moment_are_both_kept(self, store: Store) -> None:
+        higher = {"state": ExitState.BREAK_EVEN, "peak_price": Decimal(72_000)}
+        look = make_protection(**higher, blind_looks=0)
+        append(store, make_protection(), make_protection())
+        append(store, look, make_protection())
+        assert ask(store, lambda db: db.protections("KR")) == {"005930": look.protection}
+
+    def test_a_guard_is_never_moved_back_by_one_who_knew_less(self, store: Store) -> None:
+        higher = {
+            "state": ExitState.EXITING,
+            "armed": ExitState.TRAILING,
+            "peak_price": Decimal(75_000),
+            "trail_atr": Decimal(900),
+            "stop_loss_pct": -2.0,
+            "stop_basis": StopBasis.SET,
+        }
+        append(store, make_protection(**higher))
+        append(store, make_protection(updated_at=AT + MINUTE, stop_loss_pct=-5.0, blind_looks=7))
+        guard = ask(store, lambda db: db.protections("KR"))["005930"]
+        assert {name: getattr(guard, name) for name in higher} == higher
+        assert (guard.updated_at, guard.blind_looks) == (AT + MINUTE, 7)
+
+    def test_a_stop_that_was_set_counts_even_where_it_is_looser_than_the_first(
+        self, store: Store
+    ) -> None:
+        first = make_protection(stop_loss_pct=-3.0, stop_basis=StopBasis.DEFAULT)
+        append(store, first, make_protection(stop_loss_pct=-5.0, stop_basis=StopBasis.SET))
+        guard = ask(store, lambda db: db.protections("KR"))["005930"]
+        assert (guard.stop_loss_pct, guard.stop_basis) == (-5.0, StopBasis.SET)
+
+    def test_the_guard_of_a_new_position_owes_nothing_to_the_last_one(self, store: Store) -> None:
+        old = make_protection(state=ExitState.EXITING, peak_price=Decimal(99_000))
+        new = make_protection(opened_at=AT + MINUTE, updated_at=AT + MINUTE)
+        append(store, new, old)
+        append(store, make_protection(state=ExitState.EXITING, updated_at=AT + 2 * MINUTE))
+        assert ask(store, lambda db: db.protections("KR")) == {"005930": new.protection}
+
     def test_a_halt_stands_until_a_person_lifts_it(self, store: Store) -> None:
         append(store, make_halt(), make_halt(halt_id="halt-2", raised_at=AT + MINUTE))
         with store.write() as tx:
@@ -429,6 +471,39 @@ class TestQueries:
             lifted = db.halts()[0]
             assert (lifted.lifted_at, lifted.lifted_by) == (AT + MINUTE, "kim")
             assert [halt.halt_id for halt in db.halts(AT + MINUTE)] == ["halt-2"]
+
+    def test_a_lifted_halt_keeps_its_level_and_the_loss_that_was_accepted(
+        self, store: Store
+    ) -> None:
+        append(store, make_halt(level=HaltLevel.HALTED))
+        with store.write() as tx:
+            tx.lift_halt(
+                "halt-1",
+                at=AT + MINUTE,
+                by="kim",
+                accepted_pnl_pct=Decimal("-3.25"),
+                accepted_on=SESSION,
+            )
+        [halt] = ask(store, lambda db: db.halts())
+        assert halt == make_halt(
+            level=HaltLevel.HALTED,
+            lifted_at=AT + MINUTE,
+            lifted_by="kim",
+            accepted_pnl_pct=Decimal("-3.25"),
+            accepted_on=SESSION,
+        )
+
+    def test_the_tries_of_a_kill_switch_come_back_in_order_and_apart_from_others(
+        self, store: Store
+    ) -> None:
+        tries = [make_kill_row(attempt=n, at=AT - n * MINUTE) for n in (1, 2)]
+        for row in (tries[0], make_kill_row(kill_id="kill-2"), tries[1]):
+            append(store, row)
+        append(store, make_kill_row(detail="the same try again"))
+        with store.read() as db:
+            assert db.kill_rows("kill-1") == tries
+            assert len(db.kill_rows()) == 3
+            assert db.kill_rows("kill-9") == []
 
     def test_lifting_a_halt_that_does_not_exist_says_so(self, store: Store) -> None:
         with pytest.raises(StoreError, match="no halt 'halt-9'"), store.write() as tx:

@@ -29,7 +29,7 @@ Run = Callable[..., tuple[int, str, str]]
 
 COMMANDS = (
     *("demo", "plan", "session", "tick", "review", "backup", "status", "why", "halt", "resume"),
-    *("settle", "doctor", "twin serve"),
+    *("kill", "settle", "doctor", "twin serve"),
 )
 
 
@@ -391,3 +391,50 @@ def test_settle_says_where_an_order_of_unknown_fate_stands_now(run_cli: Run) -> 
     assert "accepted" in out
     assert run_cli("settle", "intent-1", "0000000042", "--reason", "again")[0] == 2
     assert run_cli("settle", "nothing", "NONE", "--reason", "looked")[0] == 2
+
+
+# --- Levels and the kill switch -------------------------------------------------------------------
+
+
+def test_a_halt_of_everything_says_that_exits_are_stopped_too(run_cli: Run) -> None:
+    as_json(run_cli, "halt", "KR", "--reason", "a doubt", "--everything")
+
+    answer = as_json(run_cli, "status")
+    assert answer["states"] == {"KR": "halted", "US": "active"}
+    assert answer["state"] == "halted"
+    [halt] = answer["halts"]
+    assert (halt["level"], halt["lift_with"]) == ("halted", "ouroboros resume KR")
+    out = run_cli("status")[1]
+    assert "KR: halted" in out
+    assert "exits are stopped too" in out
+
+
+def test_status_shows_the_state_of_every_market(run_cli: Run, store: DuckStore) -> None:
+    answer = as_json(run_cli, "status")
+
+    assert answer["states"] == {"KR": "reducing", "US": "active"}
+    assert answer["paused_deployments"] == ["plan/KR"]
+
+
+def test_kill_blocks_even_where_no_broker_can_be_reached(run_cli: Run) -> None:
+    answer = as_json(run_cli, "kill", "kr", "--reason", "a doubt", code=1)
+
+    assert answer["failed"] == ["cancel"]
+    assert "no broker" in answer["line"]
+    assert as_json(run_cli, "status")["states"]["KR"] == "halted"
+    code, out, _ = run_cli("kill", "KR", "--reason", "a doubt")
+    assert code == 1
+    assert out.splitlines()[0].startswith("kill KR: cancel failed: no broker")
+    assert "ouroboros resume KR" in out
+    assert len(as_json(run_cli, "status")["halts"]) == 1
+
+
+@pytest.mark.parametrize("scope", ["MARS", "KRW"])
+def test_kill_takes_a_market_or_all(run_cli: Run, scope: str) -> None:
+    assert "unknown market" in refused(run_cli, "kill", scope, "--reason", "x")
+    assert as_json(run_cli, "status")["halts"] == []
+
+
+def test_kill_without_a_reason_does_nothing(run_cli: Run) -> None:
+    assert "kill needs a reason" in refused(run_cli, "kill", "--reason", " ")
+    assert as_json(run_cli, "status")["halts"] == []

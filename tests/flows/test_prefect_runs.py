@@ -133,6 +133,43 @@ def test_a_worker_runs_a_tick_that_was_triggered_through_the_api(stage: Stage) -
     assert stage.ouroboros("status")["markets"][0]["ticks"] == 2
 
 
+def test_a_halt_pauses_the_plan_and_nothing_else_until_it_is_lifted(stage: Stage) -> None:
+    for name in ("plan/KR", "session/KR"):
+        deployed = stage.run("prefect", "--no-prompt", "deploy", "--name", name)
+        assert deployed.returncode == 0, deployed.stdout + deployed.stderr
+
+    assert stage.ouroboros("halt", "KR", "--reason", "a doubt")["paused"] == ["plan/KR"]
+
+    found = stage.api("deployments/filter", {})
+    paused = {tuple(sorted(item["tags"])): item["paused"] for item in found}
+    assert paused.pop(("KR", "plan", "trading")) is True
+    assert set(paused.values()) == {False}
+    assert stage.ouroboros("status")["paused_deployments"] == ["plan/KR"]
+    assert stage.ouroboros("resume", "KR", "--reason", "looked")["restored"] == ["plan/KR"]
+    assert not any(item["paused"] for item in stage.api("deployments/filter", {}))
+
+
+def test_the_kill_switch_goes_to_its_end_from_a_command_and_a_flow(stage: Stage) -> None:
+    answer = stage.ouroboros("kill", "KR", "--reason", "a drill", "--reduce")
+    assert (answer["exit"], answer["failed"]) == (0, []), answer
+    assert [row["step"] for row in answer["steps"]] == [
+        *("block", "cancel", "refresh", "reduce", "snapshot", "notify")
+    ]
+    stage.move_clock("2026-09-10T00:41:00+00:00")
+    code = "import asyncio; from flows.kill import kill; print(asyncio.run(kill('kr', 'drill')))"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=stage.environment,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=180,
+    )
+    assert done.returncode == 0, done.stderr
+    assert stage.ouroboros("status")["states"]["KR"] == "halted"
+    stage.ouroboros("resume", "KR", "--reason", "the drill is over")
+
+
 def test_no_secret_reaches_the_prefect_database(stage: Stage) -> None:
     written = [path for path in (stage.home / "prefect").rglob("*") if path.is_file()]
     assert any(path.name.startswith("prefect.db") for path in written)

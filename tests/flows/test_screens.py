@@ -60,6 +60,7 @@ SESSION: Json = {
             "raised_at": "2026-11-20T01:00:00+00:00",
             "lifted_at": None,
             "lifted_by": "",
+            "level": "reducing",
         }
     ],
     "llm": {"calls": 1, "tokens": 5555, "cost": "0.0123"},
@@ -104,10 +105,14 @@ DEMO: Json = {
     "wall_seconds": 12.3,
     "kept": "/somewhere/day",
 }
+HALT: Json = {**SESSION["halts"][0], "lift_with": "ouroboros resume KRW"}
 STATUS: Json = {
     "mode": "paper",
     "store": "/somewhere/trades.db",
-    "halts": SESSION["halts"],
+    "state": "halted",
+    "states": {"KR": "reducing", "US": "halted", "JP": "active"},
+    "halts": [HALT, {**HALT, "scope": "US", "kind": "kill", "level": "halted"}],
+    "paused_deployments": ["plan/KR"],
     "markets": [SESSION, SILENT],
     "nothing_yet": ["US"],
 }
@@ -159,6 +164,15 @@ WHY: Json = {
 NO_WHY: Json = {**WHY, "observations": [], "matches": [], "decisions": [], "orders": []}
 HALTED: Json = {"raised": SESSION["halts"], "lifted": []}
 LIFTED: Json = {"raised": [], "lifted": SESSION["halts"]}
+KILLED: Json = {
+    "line": "kill KR: cancel KR failed: the broker is down",
+    "steps": [
+        {"step": "block", "market": "", "outcome": "done", "detail": "KR is halted"},
+        {"step": "cancel", "market": "KR", "outcome": "failed", "detail": "the broker is down"},
+    ],
+    "failed": ["cancel KR"],
+    "lift_with": "ouroboros resume KR",
+}
 DOCTOR: Json = {
     "checks": [
         {"name": "settings", "result": "ok", "detail": "mode paper"},
@@ -169,12 +183,27 @@ DOCTOR: Json = {
 FLOW: Json = {"flow": "tick", "market": "KR", "state": "Completed", "message": "30 priced"}
 TWIN: Json = {
     "url": "http://127.0.0.1:40001",
-    "market": "KR",
-    "session": "2026-09-10",
-    "symbols": 200,
+    "ws_url": "ws://127.0.0.1:40002",
+    "mode": "real",
+    "layout": "2026-09",
+    "accounts": [{"account_no": "50000000-01", "cash": {"KRW": "50000000"}}],
+    "sessions": [
+        {
+            "market": "KR",
+            "session": "2026-09-10",
+            "open_at": "2026-09-10T00:00:00+00:00",
+            "close_at": "2026-09-10T06:30:00+00:00",
+            "symbols": 200,
+        }
+    ],
     "now": "2026-09-09T23:15:00+00:00",
-    "account_no": "50000000-01",
-    "capital": "50000000",
+    "clock": "stepped",
+    "speed": 0,
+    "rate_limit": 20,
+    "faults": 2,
+    "state": "/somewhere/twin.db",
+    "restored": 12,
+    "data_notes": {"gaps": 3},
 }
 
 CASES: list[tuple[str, Callable[[Json], None], Json, list[str]]] = [
@@ -192,17 +221,39 @@ CASES: list[tuple[str, Callable[[Json], None], Json, list[str]]] = [
         {**DEMO, "positions": []},
         ["ouroboros why 000660"],
     ),
-    ("status", screens.status, STATUS, ["halted (KRW)", "US: nothing yet", "005930"]),
+    (
+        "status",
+        screens.status,
+        STATUS,
+        [
+            *("KR: reducing", "US: halted", "JP: active", "paused in Prefect: plan/KR"),
+            "halted (KRW) by breaker, exits go on, since 2026-11-20T01:00",
+            "halted (US) by kill, exits are stopped too",
+            *("US: nothing yet", "005930"),
+        ],
+    ),
     (
         "status, nothing at all",
         screens.status,
-        {**STATUS, "halts": [], "markets": [], "nothing_yet": []},
+        {**STATUS, "halts": [], "markets": [], "nothing_yet": [], "paused_deployments": []},
         ["mode paper"],
     ),
     ("why", screens.why, WHY, ["nearest miss 10:00", "AAPL#1", "off the grid", "rsi 28.00"]),
     ("why, nothing matched", screens.why, NO_WHY, ["observed 0 times", "no decision"]),
     ("halt", screens.halts, HALTED, ["halted KRW", "ouroboros resume KRW"]),
     ("resume", screens.halts, LIFTED, ["lifted KRW"]),
+    (
+        "resume, with deployments",
+        screens.halts,
+        {**LIFTED, "paused": [], "restored": ["plan/KR"]},
+        ["restored in Prefect: plan/KR"],
+    ),
+    (
+        "kill",
+        screens.kill,
+        KILLED,
+        ["kill KR: cancel KR failed", "done     block", "failed   cancel KR", "resume KR"],
+    ),
     ("resume, nothing", screens.halts, {"raised": [], "lifted": []}, ["nothing to lift"]),
     ("doctor", screens.doctor, DOCTOR, ["ok       settings", "failed   broker"]),
     ("doctor, no checks", screens.doctor, {"checks": []}, []),
@@ -295,7 +346,7 @@ def test_a_backup_that_was_not_verified_is_said_to_be_so(
 def test_a_command_to_copy_is_never_broken_over_two_lines(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    halt = {**SESSION["halts"][0], "reason": "a long reason " * 12}
+    halt = {**HALT, "reason": "a long reason " * 12}
 
     status = drawn(screens.status, {**STATUS, "halts": [halt]}, capsys)
     raised = drawn(screens.halts, {"raised": [halt], "lifted": []}, capsys)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 
@@ -100,7 +100,9 @@ class SimulatedBroker:
             raise _not_listed(instrument)
         return quote
 
-    async def quotes(self, instruments: Sequence[Instrument]) -> dict[str, Quote]:
+    async def quotes(
+        self, instruments: Sequence[Instrument], *, held: Collection[str] = ()
+    ) -> dict[str, Quote]:
         """Quotes by symbol; those not listed are left out, and none at all is ``NotOffered``."""
         found = {i.symbol: quote for i in instruments if (quote := self._venue.quote(i.symbol))}
         if instruments and not found:

@@ -89,13 +89,25 @@ class HaltKind(StrEnum):
     OPERATOR = "operator"
     UNKNOWN_ORDER = "unknown_order"
     INVARIANT = "invariant"
+    WATCHDOG = "watchdog"
+    KILL = "kill"
+
+
+class HaltLevel(StrEnum):
+    """``REDUCING``: no entries, what reduces risk still goes. ``HALTED``: nothing new is sent at
+    all, stops neither; only a person's word makes it."""
+
+    REDUCING = "reducing"
+    HALTED = "halted"
 
 
 @dataclass(frozen=True, slots=True)
 class Halt:
     """No entries while it stands. ``scope`` is a market group code, a currency or ``ALL``.
 
-    Only a person lifts it: ``lifted_at`` and ``lifted_by`` stay empty until then.
+    Only a person lifts it (a watchdog its own, once what it watches is well again): ``lifted_at``
+    and ``lifted_by`` stay empty until then. ``accepted_pnl_pct`` is the day's P&L in percent that
+    stood when a person lifted a breaker, ``accepted_on`` the session it was measured in.
     """
 
     halt_id: str
@@ -105,6 +117,66 @@ class Halt:
     raised_at: datetime
     lifted_at: datetime | None = None
     lifted_by: str = ""
+    level: HaltLevel = HaltLevel.REDUCING
+    accepted_pnl_pct: Decimal | None = None
+    accepted_on: date | None = None
+
+
+class KillStep(StrEnum):
+    """What the kill switch does, in this order."""
+
+    BLOCK = "block"
+    CANCEL = "cancel"
+    REFRESH = "refresh"
+    REDUCE = "reduce"
+    SNAPSHOT = "snapshot"
+    NOTIFY = "notify"
+
+
+class StepOutcome(StrEnum):
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class KillRow:
+    """How one try of one step of a kill switch ended.
+
+    ``kill_id`` is the id of the halt that the switch raised. ``market`` is a market group code,
+    empty for a step that is about none. ``attempt`` counts the tries of the step from 1.
+    """
+
+    kill_id: str
+    step: KillStep
+    market: str
+    attempt: int
+    outcome: StepOutcome
+    detail: str
+    at: datetime
+
+    @property
+    def label(self) -> str:
+        """``cancel KR``, or ``snapshot``."""
+        return f"{self.step} {self.market}".strip()
+
+
+class SwitchAction(StrEnum):
+    PAUSED = "paused"
+    RESTORED = "restored"
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentSwitch:
+    """The system paused a deployment of the orchestrator because of halts, or let it go on.
+
+    ``halts`` are the ids of the halts that stood for it.
+    """
+
+    deployment_id: str
+    name: str
+    action: SwitchAction
+    at: datetime
+    halts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from decimal import Decimal
+from enum import StrEnum
 
 from trading_core.errors import ConfigError
+from trading_core.model.market import Currency, MarketGroup
 
 LOOSEST_LOSS_PCT = 3.0
 LOOSEST_ORDER_PCT = 30.0
@@ -67,6 +73,177 @@ class PlanLimits:
     rules_on_failure: bool = True
 
 
+class SessionEnd(StrEnum):
+    """What becomes of positions in the last minutes of a session. A loser is a position whose
+    sale would lose after the costs of both ends."""
+
+    HOLD = "hold"
+    CLOSE_LOSERS = "close_losers"
+    CLOSE_ALL = "close_all"
+
+
+@dataclass(frozen=True, slots=True)
+class ExitPolicy:
+    """How positions are guarded; see ``rules.exits``. Percentages are of the average price.
+
+    ``atr_stop_tightest_pct`` and ``atr_stop_loosest_pct`` (both < 0) bound a hard stop that is
+    ``atr_stop_multiple`` average true ranges away. ``take_profit_pct`` is for positions whose plan
+    names none; None is off, as 0 ``time_stop_sessions`` are. After ``blind_looks`` looks in a row
+    without a usable price a person is told. A quote older than ``quote_max_age`` is no price.
+
+    Raises:
+        ConfigError: a value is out of its range, or two of them are in the wrong order.
+    """
+
+    atr_stop_multiple: float = 2.0
+    atr_stop_tightest_pct: float = -2.0
+    atr_stop_loosest_pct: float = -7.0
+    take_profit_pct: float | None = None
+    trail_after_take_profit: bool = False
+    break_even_arm_pct: float = 2.0
+    trail_arm_pct: float = 4.0
+    trail_atr_multiple: float = 2.0
+    time_stop_sessions: int = 0
+    at_session_end: SessionEnd = SessionEnd.HOLD
+    session_end_minutes: float = 15.0
+    blind_looks: int = 3
+    quote_max_age: timedelta = timedelta(seconds=120)
+
+    def __post_init__(self) -> None:
+        above_zero = {
+            "atr_stop_multiple": self.atr_stop_multiple,
+            "take_profit_pct": 1.0 if self.take_profit_pct is None else self.take_profit_pct,
+            "break_even_arm_pct": self.break_even_arm_pct,
+            "trail_atr_multiple": self.trail_atr_multiple,
+            "session_end_minutes": self.session_end_minutes,
+            "blind_looks": self.blind_looks,
+            "quote_max_age": self.quote_max_age.total_seconds(),
+        }
+        for name, value in above_zero.items():
+            if not 0 < value < math.inf:
+                raise ConfigError(f"{name}={value}: must be above 0")
+        if not self.break_even_arm_pct < self.trail_arm_pct < math.inf:
+            raise ConfigError(
+                f"trail_arm_pct={self.trail_arm_pct}: must be above "
+                f"break_even_arm_pct={self.break_even_arm_pct}"
+            )
+        if not -100 < self.atr_stop_loosest_pct <= self.atr_stop_tightest_pct < 0:
+            raise ConfigError(
+                f"atr_stop_loosest_pct={self.atr_stop_loosest_pct}: must be above -100 and at "
+                f"most atr_stop_tightest_pct={self.atr_stop_tightest_pct}, which is below 0"
+            )
+        if self.time_stop_sessions < 0:
+            raise ConfigError(f"time_stop_sessions={self.time_stop_sessions}: must not be negative")
+
+
+DEFAULT_MIN_PRICES: Mapping[MarketGroup, Decimal] = {
+    MarketGroup.KR: Decimal(1_000),
+    MarketGroup.US: Decimal(5),
+    MarketGroup.JP: Decimal(100),
+    MarketGroup.HK: Decimal(1),
+    MarketGroup.CN: Decimal(2),
+    MarketGroup.VN: Decimal(5_000),
+}
+"""Below these prices a stock is a penny stock in its market, in the market's currency."""
+
+LONGEST_PAUSE = timedelta(days=7)
+"""How far back trades are looked at for the guards."""
+
+
+@dataclass(frozen=True, slots=True)
+class GuardLimits:
+    """When an entry is refused whatever its plan says, see ``rules.guards``.
+
+    0 switches a guard off. Percentages are 0-100; the ``max_*_pct`` are of the currency's equity.
+    ``min_prices`` and ``cash_buffers`` are in the currency of their market; a foreign entry leaves
+    the larger of the buffer's amount and ``cash_buffer_pct`` of the equity. ``sectors`` names the
+    sector of an instrument by market group and symbol; where it is not known the cap of a sector
+    says nothing. Orders are counted per market group and session, exits too.
+
+    Raises:
+        ConfigError: a value is out of its range.
+    """
+
+    entry_tries_per_session: int = 1
+    reentry_after_loss: timedelta = timedelta(minutes=120)
+    not_above_sale: timedelta = timedelta(seconds=120)
+    chase_gain_pct: float = 4.0
+    chase_near_high_pct: float = 0.5
+    min_prices: Mapping[MarketGroup, Decimal] = field(
+        default_factory=lambda: dict(DEFAULT_MIN_PRICES)
+    )
+    cash_buffers: Mapping[Currency, Decimal] = field(default_factory=dict)
+    cash_buffer_pct: float = 2.0
+    pause_after_no_cash: timedelta = timedelta(minutes=10)
+    pause_after_unfilled: timedelta = timedelta(minutes=10)
+    max_symbol_pct: float = 30.0
+    max_sector_pct: float = 40.0
+    max_exposure_pct: float = 95.0
+    max_orders_per_session: int = 200
+    max_orders_per_minute: int = 20
+    repeat_after: timedelta = timedelta(seconds=10)
+    sectors: Mapping[MarketGroup, Mapping[str, str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        percents = {
+            "chase_gain_pct": self.chase_gain_pct,
+            "chase_near_high_pct": self.chase_near_high_pct,
+            "cash_buffer_pct": self.cash_buffer_pct,
+            "max_symbol_pct": self.max_symbol_pct,
+            "max_sector_pct": self.max_sector_pct,
+            "max_exposure_pct": self.max_exposure_pct,
+        }
+        for name, value in percents.items():
+            if not 0 <= value <= 100:
+                raise ConfigError(f"{name}={value}: must be from 0 to 100")
+        pauses = {
+            "reentry_after_loss": self.reentry_after_loss,
+            "not_above_sale": self.not_above_sale,
+            "pause_after_no_cash": self.pause_after_no_cash,
+            "pause_after_unfilled": self.pause_after_unfilled,
+            "repeat_after": self.repeat_after,
+        }
+        for name, pause in pauses.items():
+            if not timedelta(0) <= pause <= LONGEST_PAUSE:
+                raise ConfigError(f"{name}={pause}: must be from 0 to {LONGEST_PAUSE}")
+        counts = {
+            "entry_tries_per_session": self.entry_tries_per_session,
+            "max_orders_per_session": self.max_orders_per_session,
+            "max_orders_per_minute": self.max_orders_per_minute,
+        }
+        for name, count in counts.items():
+            if count < 0:
+                raise ConfigError(f"{name}={count}: must not be negative")
+        for where, amount in (*self.min_prices.items(), *self.cash_buffers.items()):
+            if not amount.is_finite() or amount < 0:
+                raise ConfigError(f"guard of {where}={amount}: must not be negative")
+
+
+@dataclass(frozen=True, slots=True)
+class UnfilledPolicy:
+    """What becomes of orders that do not fill; see ``rules.chase``.
+
+    An order is cancelled once it has waited for so long. An entry is then chased once, to a price
+    at most ``max_gap_pct`` above the one it was decided at (a percentage of that). An exit goes on
+    until it is out; ``market_orders`` says whether the broker takes market orders where it goes.
+
+    Raises:
+        ConfigError: a value is out of its range.
+    """
+
+    entry_wait: timedelta = timedelta(seconds=120)
+    exit_wait: timedelta = timedelta(seconds=30)
+    max_gap_pct: float = 2.0
+    market_orders: bool = True
+
+    def __post_init__(self) -> None:
+        for name, wait in (("entry_wait", self.entry_wait), ("exit_wait", self.exit_wait)):
+            if not timedelta(0) < wait <= timedelta(days=1):
+                raise ConfigError(f"{name}={wait}: must be above 0 and at most a day")
+        if not 0 <= self.max_gap_pct <= 100:
+            raise ConfigError(f"max_gap_pct={self.max_gap_pct}: must be from 0 to 100")
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """Everything a person decided beforehand, as one value for the steps."""
@@ -75,3 +252,6 @@ class Policy:
     sizing: SizingPolicy
     scan: ScanLimits
     plan: PlanLimits
+    exits: ExitPolicy = ExitPolicy()
+    guards: GuardLimits = GuardLimits()
+    unfilled: UnfilledPolicy = UnfilledPolicy()

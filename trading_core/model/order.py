@@ -34,6 +34,8 @@ class IntentReason(StrEnum):
     BREAK_EVEN = "break_even"
     TRAIL = "trail"
     REDUCE_ALL = "reduce_all"
+    TIME_STOP = "time_stop"
+    SESSION_END = "session_end"
 
     @property
     def is_entry(self) -> bool:
@@ -110,7 +112,8 @@ TRANSITIONS: Mapping[OrderState, frozenset[OrderState]] = {
 class OrderIntent:
     """An order somebody wants. ``limit_price`` is None for a market order.
 
-    ``decided_price`` is the last price the decision stood on, in ``currency``.
+    ``decided_price`` is the last price the decision stood on, in ``currency``. ``chases`` is the
+    intent whose unfilled rest this one is for, empty for the first order of its kind.
     """
 
     intent_id: str
@@ -125,6 +128,7 @@ class OrderIntent:
     currency: Currency
     reason: IntentReason
     created_at: datetime
+    chases: str = ""
 
     @property
     def notional(self) -> Decimal:
@@ -158,6 +162,22 @@ class RefusalCode(StrEnum):
     UNKNOWN_ORDER = "unknown_order"
     MARKET_CLOSED = "market_closed"
     NOT_OFFERED = "not_offered"
+    ENTRY_TRIED = "entry_tried"
+    ABOVE_LAST_SALE = "above_last_sale"
+    CHASING_HIGH = "chasing_high"
+    PRICE_TOO_LOW = "price_too_low"
+    CASH_BUFFER = "cash_buffer"
+    CASH_PAUSE = "cash_pause"
+    SYMBOL_CAP = "symbol_cap"
+    SECTOR_CAP = "sector_cap"
+    EXPOSURE_CAP = "exposure_cap"
+    ORDERS_PER_SESSION = "orders_per_session"
+    ORDERS_PER_MINUTE = "orders_per_minute"
+    TOO_SOON = "too_soon"
+    CHASE_GAP = "chase_gap"
+    CHASE_TOO_LATE = "chase_too_late"
+    UNFILLED_PAUSE = "unfilled_pause"
+    NO_BALANCE = "no_balance"
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +216,7 @@ class BrokerOrder:
 
     ``filled_amount`` is the sum of price x quantity over its fills, in ``currency``.
     A modify or cancel has its own ``order_no`` and names the order it acts on in ``original_no``.
+    ``route`` is where the broker sent it, where it has a choice; modifies and cancels follow it.
     """
 
     order_no: str
@@ -213,6 +234,7 @@ class BrokerOrder:
     original_no: str = ""
     cancelled_quantity: int = 0
     rejected_quantity: int = 0
+    route: str = ""
 
     @property
     def is_open(self) -> bool:

@@ -64,13 +64,42 @@ class ExitState(StrEnum):
     TRAILING = "trailing"
     EXITING = "exiting"
 
+    @property
+    def rank(self) -> int:
+        """Its place in the order of promotion, from 0."""
+        return _RANKS[self]
+
+    def promoted(self, to: ExitState) -> ExitState:
+        """The higher of the two."""
+        return to if to.rank > self.rank else self
+
+
+_RANKS = {state: place for place, state in enumerate(ExitState)}
+
+
+class StopBasis(StrEnum):
+    """What a hard stop stands on: the plan's or the default until the first look at the market,
+    which weighs it against the stock's volatility; ``SET`` from then on."""
+
+    PLANNED = "planned"
+    DEFAULT = "default"
+    SET = "set"
+
 
 @dataclass(frozen=True, slots=True)
 class Protection:
     """How a position is guarded; stored, so that a restart forgets nothing.
 
     ``stop_loss_pct`` < 0 and ``take_profit_pct`` > 0 are against the average price, in percent.
-    ``peak_price`` is the highest price seen since the position was opened.
+    ``peak_price`` is the highest price seen since the position was opened. ``opened_at`` says
+    which position of the symbol is guarded; None in a guard from before that was written down.
+
+    ``armed`` is the highest of HOLDING, BREAK_EVEN and TRAILING that was reached: what still
+    guards the position while ``state`` says EXITING. ``trail_atr`` is the average true range the
+    trail keeps its distance by, in the market's currency, as it was when the trail was armed.
+
+    ``approached_at`` is when the price last came close to the stop, None while it is away from
+    it. ``blind_since`` and ``blind_looks`` count looks in a row without a usable price.
     """
 
     symbol: str
@@ -79,6 +108,13 @@ class Protection:
     state: ExitState
     peak_price: Decimal
     updated_at: datetime
+    opened_at: datetime | None = None
+    stop_basis: StopBasis = StopBasis.SET
+    armed: ExitState = ExitState.HOLDING
+    trail_atr: Decimal | None = None
+    approached_at: datetime | None = None
+    blind_since: datetime | None = None
+    blind_looks: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,25 +3,30 @@
 Two promises have their home here. The **breaker**: once the day's loss of a currency passes the
 limit, a :class:`Halt` is returned, is stored by the caller and stands until a person lifts it.
 The **fat finger**: no entry uses more than the allowed share of the cash that is left. Orders that
-reduce risk are never held back by either.
+reduce risk are never held back by either; only a halt of the level HALTED, which nobody but a
+person raises, holds them back.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
 
 from trading_core.errors import CurrencyMismatch
 from trading_core.model.journal import Halt, HaltKind
-from trading_core.model.limits import RiskLimits
-from trading_core.model.market import Currency
+from trading_core.model.limits import GuardLimits, RiskLimits
 from trading_core.model.order import ApprovedOrder, OrderIntent, Refusal, RefusalCode, Side
 from trading_core.model.portfolio import Account
+from trading_core.model.price import Quote
 from trading_core.rules.costs import trade_costs
-
-ALL = "ALL"
+from trading_core.rules.guards import Wish
+from trading_core.rules.guards import refuse as promised
+from trading_core.rules.trade_history import TradeHistory
+from trading_core.rules.trading_state import ALL as ALL
+from trading_core.rules.trading_state import breaker_floor_pct, stops_everything
+from trading_core.rules.trading_state import halts_for as halts_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +34,10 @@ class RiskState:
     """What the gate knows at one moment of one tick.
 
     ``promised`` is the cash of entries already approved in this tick, fees included. ``working``
-    holds (symbol, side) of orders that may still fill, ``tried_today`` the symbols that had their
-    entry, ``unknown`` whether any order's fate is unknown.
+    holds (symbol, side) of orders that may still fill, ``history`` what the guards ask (without it
+    no entry passes), ``unknown`` whether any order of the account has an unknown fate.
+    ``accepted_pnl_pct`` is the day's P&L at which a person lifted this session's breaker.
+    ``bought`` are the shares each entry of the session bought, by its intent.
     """
 
     account: Account
@@ -38,9 +45,11 @@ class RiskState:
     halts: tuple[Halt, ...] = ()
     promised: Decimal = Decimal(0)
     working: frozenset[tuple[str, Side]] = frozenset()
-    tried_today: frozenset[str] = frozenset()
+    history: TradeHistory = field(default_factory=TradeHistory)
     unknown: bool = False
     no_entries: str = ""
+    accepted_pnl_pct: Decimal | None = None
+    bought: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def available(self) -> Decimal:
@@ -54,6 +63,7 @@ class RiskState:
             self,
             promised=self.promised + spent,
             working=self.working | {(intent.instrument.symbol, intent.side)},
+            history=self.history.after(intent, order.approved_at),
         )
 
 
@@ -83,29 +93,28 @@ def day_pnl_pct(purchase_total: Decimal, total_eval: Decimal) -> Decimal | None:
 def breaker(state: RiskState, limits: RiskLimits, *, session: date, at: datetime) -> Halt | None:
     """The halt of a day that lost more than allowed; None while the loss is within it.
 
-    A loss of exactly ``max_loss_pct`` still trades. A halt already standing is not raised again.
+    A loss of exactly ``max_loss_pct`` still trades. A halt already standing is not raised again,
+    nor is one that a person lifted, until the loss has grown (``breaker_floor_pct``).
     """
     if state.session_open_equity is None:
         return None
     pnl = day_pnl_pct(state.session_open_equity, state.account.equity)
-    if pnl is None or pnl >= -Decimal(str(limits.max_loss_pct)):
+    floor = breaker_floor_pct(limits, state.accepted_pnl_pct)
+    if pnl is None or pnl >= floor:
         return None
     currency = state.account.currency
     if any(halt.kind is HaltKind.BREAKER and halt.scope == currency for halt in state.halts):
         return None
+    bound = f"-{limits.max_loss_pct} %"
+    if state.accepted_pnl_pct is not None:
+        bound = f"{floor:.2f} %, the room left when {state.accepted_pnl_pct:.2f} % was accepted"
     return Halt(
         halt_id=f"breaker-{currency}-{session.isoformat()}-{at:%H%M%S}",
         kind=HaltKind.BREAKER,
         scope=currency.value,
-        reason=f"{currency} day P&L {pnl:.2f} % is below -{limits.max_loss_pct} %",
+        reason=f"{currency} day P&L {pnl:.2f} % is below {bound}",
         raised_at=at,
     )
-
-
-def halts_for(halts: Sequence[Halt], *, group: str, currency: Currency) -> tuple[Halt, ...]:
-    """The halts that forbid entries in this market."""
-    scopes: Collection[str] = {ALL, group, currency.value}
-    return tuple(halt for halt in halts if halt.lifted_at is None and halt.scope in scopes)
 
 
 def check(
@@ -116,6 +125,8 @@ def check(
     confidence: int,
     lot: int,
     at: datetime,
+    quote: Quote | None = None,
+    guards: GuardLimits | None = None,
 ) -> ApprovedOrder | Refusal | Halt:
     """Approve an intent, refuse it with a coded reason, or stop trading.
 
@@ -126,6 +137,8 @@ def check(
         confidence: The decision's, 0-100; below the threshold an entry is refused.
         lot: Shares per lot; an entry must be a whole number of lots.
         at: Now, aware UTC.
+        quote: What the decision stood on; an entry without one is refused.
+        guards: The standing ones when left out.
 
     Raises:
         CurrencyMismatch: the intent is not in the account's currency.
@@ -141,6 +154,9 @@ def check(
             "an order's fate is unknown; nothing else is sent",
             at,
         )
+    stopped = stops_everything(state.halts)
+    if stopped is not None:
+        return _refuse(intent, RefusalCode.HALTED, f"nothing is sent: {stopped.reason}", at)
     symbol = intent.instrument.symbol
     if (symbol, intent.side) in state.working:
         return _refuse(intent, RefusalCode.ALREADY_WORKING, f"a {intent.side} order is working", at)
@@ -149,14 +165,15 @@ def check(
         for price in (intent.decided_price, intent.limit_price)
     ):
         return _refuse(intent, RefusalCode.NO_PRICE, "no usable price", at)
+    wish = Wish(intent, quote, state.history, guards or GuardLimits(), state.available, at)
     if intent.side is Side.SELL:
-        return _check_exit(intent, state, at)
+        return promised(wish) or _check_exit(intent, state, at)
     if intent.quantity <= 0:
         return _refuse(intent, RefusalCode.BELOW_LOT, "not even one lot fits the allocation", at)
     halt = breaker(state, limits, session=intent.session, at=at)
     if halt is not None:
         return halt
-    return _check_entry(intent, state, limits, confidence=confidence, lot=lot, at=at)
+    return _check_entry(wish, state, limits, confidence=confidence, lot=lot)
 
 
 def _check_exit(intent: OrderIntent, state: RiskState, at: datetime) -> ApprovedOrder | Refusal:
@@ -171,15 +188,9 @@ def _check_exit(intent: OrderIntent, state: RiskState, at: datetime) -> Approved
 
 
 def _check_entry(
-    intent: OrderIntent,
-    state: RiskState,
-    limits: RiskLimits,
-    *,
-    confidence: int,
-    lot: int,
-    at: datetime,
+    wish: Wish, state: RiskState, limits: RiskLimits, *, confidence: int, lot: int
 ) -> ApprovedOrder | Refusal:
-    symbol = intent.instrument.symbol
+    intent, at = wish.intent, wish.at
     available = state.available
     if state.halts:
         return _refuse(intent, RefusalCode.HALTED, state.halts[0].reason, at)
@@ -196,11 +207,10 @@ def _check_entry(
             f"confidence {confidence} is below {limits.confidence_threshold}",
             at,
         )
-    held = state.account.holding(symbol)
-    if held is not None and held.quantity > 0:
+    held = state.account.holding(intent.instrument.symbol)
+    # A chase goes on with a position that its own order began.
+    if held is not None and held.quantity > state.bought.get(intent.chases, 0):
         return _refuse(intent, RefusalCode.ALREADY_HELD, f"{held.quantity} shares are held", at)
-    if symbol in state.tried_today:
-        return _refuse(intent, RefusalCode.REENTRY, "had its entry in this session", at)
     if intent.quantity % lot:
         return _refuse(intent, RefusalCode.BELOW_LOT, f"not a whole number of lots of {lot}", at)
     if available <= 0:
@@ -213,7 +223,8 @@ def _check_entry(
             f"{share:.2f} % of available cash, more than {limits.max_order_pct} %",
             at,
         )
-    return ApprovedOrder(intent, at)
+    wish = replace(wish, cash_after=available - _cash_needed(intent))
+    return promised(wish) or ApprovedOrder(intent, at)
 
 
 def _refuse(intent: OrderIntent, code: RefusalCode, detail: str, at: datetime) -> Refusal:

@@ -16,6 +16,7 @@ from trading_core.model.order import (
     OrderIntent,
     OrderType,
     Refusal,
+    RefusalCode,
     Side,
 )
 from trading_core.model.playbook import Action
@@ -51,17 +52,27 @@ class Desk:
         *,
         side: Side,
         quantity: int,
-        price: Decimal,
+        price: Decimal | None,
         reason: IntentReason,
         confidence: int,
         rationale: str,
         scenario_id: str,
         extra: Mapping[str, object],
+        chases: str = "",
+        refused: tuple[RefusalCode, str] | None = None,
     ) -> None:
-        """Decide for an order and put its intent before the risk gate."""
+        """Decide for an order and put its intent before the risk gate.
+
+        Args:
+            quote: What the decision stands on.
+            price: The limit; None for a market order.
+            chases: The intent whose unfilled rest this order is for.
+            refused: Why it must not go out, where the gate need not be asked.
+        """
         view = self.view
+        name = scenario_id or reason.value
         decision = self._decision(
-            quote.instrument, side.value, confidence, rationale, scenario_id or reason.value, extra
+            quote.instrument, side.value, confidence, rationale, name, extra, chases=chases
         )
         intent = OrderIntent(
             intent_id=OrderIntent.make_id(
@@ -77,30 +88,39 @@ class Desk:
             session=view.session.date,
             side=side,
             quantity=quantity,
-            order_type=OrderType.LIMIT,
+            order_type=OrderType.MARKET if price is None else OrderType.LIMIT,
             limit_price=price,
             decided_price=quote.last,
             currency=view.books.account.currency,
             reason=reason,
             created_at=view.at,
+            chases=chases,
         )
         if any(record.intent.intent_id == intent.intent_id for record in view.books.orders):
             # The same tick run again: this very wish was journaled before.
             return
-        answer = risk.check(
-            intent,
-            self.state,
-            self.policy.risk,
-            confidence=confidence,
-            lot=lot_size(quote.instrument.market, side),
-            at=view.at,
-        )
+        answer: ApprovedOrder | Refusal | Halt
+        if refused is not None:
+            answer = Refusal(intent, *refused, view.at)
+        else:
+            answer = risk.check(
+                intent,
+                self.state,
+                self.policy.risk,
+                confidence=confidence,
+                lot=lot_size(quote.instrument.market, side),
+                at=view.at,
+                quote=quote,
+                guards=self.policy.guards,
+            )
         assert not isinstance(answer, Halt), "the breaker was looked at before any intent"
         if isinstance(answer, ApprovedOrder):
             self.state = self.state.after(answer)
             self.verdicts.append(Verdict(decision, answer.intent, answer))
         else:
-            self._note(Verdict(decision, intent, answer), f"{side}:{answer.code}")
+            # A refused chase of an entry is the end of it, so it is always written down.
+            again = bool(chases) and reason.is_entry
+            self._note(Verdict(decision, intent, answer), f"{side}:{answer.code}", again=again)
 
     def hold(self, item: ScenarioMatch, why: str) -> None:
         """Decide against what a scenario asks for, and say why."""
@@ -125,11 +145,12 @@ class Desk:
         )
         self._note(Verdict(decision), f"HOLD:{why}")
 
-    def _note(self, verdict: Verdict, outcome: str) -> None:
-        """Keep a verdict only when it differs from the last one of its symbol."""
+    def _note(self, verdict: Verdict, outcome: str, *, again: bool = False) -> None:
+        """Keep a verdict only when it differs from the last one of its symbol, or ``again``."""
         decision = verdict.decision
         mark = f"{decision.scenario_id}|{outcome}"
-        if self.view.books.last_decisions.get(decision.instrument.symbol) == mark:
+        last = self.view.books.last_decisions.get(decision.instrument.symbol)
+        if last == mark and not again:
             return
         marked = replace(
             decision, context_snapshot={**decision.context_snapshot, "fingerprint": mark}
@@ -144,10 +165,14 @@ class Desk:
         rationale: str,
         scenario_id: str,
         extra: Mapping[str, object],
+        *,
+        chases: str = "",
     ) -> Decision:
         view = self.view
         key = f"{view.books.group}|{view.session.date}|{view.at.isoformat()}"
         key += f"|{instrument.symbol}|{action}|{scenario_id}|{view.playbook.playbook_id}"
+        if chases:
+            key += f"|{chases}"
         return Decision(
             decision_id=hashlib.sha256(key.encode()).hexdigest()[:32],
             at=view.at,

@@ -8,8 +8,10 @@ leaves ``unknown``, and only the broker's own book settles that (``steps.reconci
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from trading_core.errors import (
@@ -26,18 +28,23 @@ from trading_core.model.market import MarketGroup
 from trading_core.model.order import (
     ApprovedOrder,
     BrokerOrder,
+    OrderAck,
     OrderEvent,
     OrderIntent,
     OrderRecord,
     OrderState,
     RefusalCode,
 )
-from trading_core.ports import Broker, OrderLock, Record, Store
+from trading_core.ports import Broker, OrderLock, Record, Store, StoreReader
 from trading_core.rules import risk
 from trading_core.rules.order_life import event, known_numbers_note
+from trading_core.rules.trading_state import stops_everything
 from trading_core.steps.desk import Verdict
 from trading_core.steps.reconcile import Books
-from trading_core.steps.tick import CANCELLABLE, TickPlan
+from trading_core.steps.tick import TickPlan
+from trading_core.steps.unfilled import CANCELLABLE
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,16 +94,18 @@ async def send_all(
     Once the fate of one is unknown nothing else is sent for the account.
 
     Raises:
-        CircuitBreakerTripped: as :func:`send`.
+        CircuitBreakerTripped: as :func:`send`; ``sent`` of it is what went out before.
     """
     sent: list[Sent] = []
     for order in plan.approved:
         known = {*books.known_numbers, *(item.order_no for item in sent)} - {""}
-        sent.append(
-            await send(
+        try:
+            one = await send(
                 broker, store, lock, order, group=books.group, known_numbers=known, at=plan.at
             )
-        )
+        except CircuitBreakerTripped as tripped:
+            raise CircuitBreakerTripped(tripped.message, tuple(sent)) from None
+        sent.append(one)
         if sent[-1].state is OrderState.UNKNOWN:
             break
     return tuple(sent)
@@ -115,6 +124,8 @@ async def send(
     """Send one journaled order, exactly once.
 
     Running it again for the same intent sends nothing: only ``intended`` may become ``sending``.
+    Cancelled while the broker has not answered, it leaves the request on its way, writes
+    ``unknown`` and only then lets go of the lock.
 
     Raises:
         CircuitBreakerTripped: an entry met a stored breaker halt on its way out.
@@ -123,9 +134,9 @@ async def send(
         stopped = _claim(store, order, group=group, known_numbers=known_numbers, at=at)
         if stopped is not None:
             return stopped
-        answer = await _post(broker, order, at)
+        answer = await _post(broker, order)
         with store.write() as tx:
-            record = _record(tx.orders(group, order.intent.session), order.intent)
+            record = _record(tx, order.intent)
             # Another run may have found the order in the broker's book before its answer came.
             if not answer.order_no or answer.order_no != record.order_no:
                 tx.append(
@@ -141,6 +152,8 @@ async def send(
                         )
                     ]
                 )
+        if answer.stopped is not None:
+            raise answer.stopped
     return Sent(order, answer.state, answer.order_no, answer.code, answer.note)
 
 
@@ -155,13 +168,18 @@ def _claim(
     """Commit ``sending``; or commit why the order must not leave, and answer that."""
     intent = order.intent
     with store.write() as tx:
-        orders = tx.orders(group, intent.session)
-        record = _record(orders, intent)
+        live = tx.live_orders(None, intent.session)
+        orders = [
+            other
+            for other in live
+            if other.intent.session == intent.session
+            and other.intent.instrument.market.group is group
+        ]
+        record = next(r for r in orders if r.intent.intent_id == intent.intent_id)
         if record.state is not OrderState.INTENDED:
             return Sent(order, record.state, record.order_no, detail="was dealt with before")
         halts = risk.halts_for(tx.open_halts(), group=group, currency=intent.currency)
-        unsettled = tx.unsettled_orders(group)
-        stop = _late_refusal(order, orders, unsettled, halts, known_numbers)
+        stop = _late_refusal(order, orders, live, halts, known_numbers)
         if stop is None:
             claimed = {other.order_no for other in orders} - {""}
             note = known_numbers_note(claimed | set(known_numbers))
@@ -170,7 +188,7 @@ def _claim(
         code, note = stop
         tx.append([event(record, OrderState.REFUSED, at, code=code.value, note=note)])
     tripped = [halt for halt in halts if halt.kind is HaltKind.BREAKER]
-    if code is RefusalCode.HALTED and tripped:
+    if code is RefusalCode.HALTED and tripped and intent.reason.is_entry:
         raise CircuitBreakerTripped(tripped[0].reason)
     return Sent(order, OrderState.REFUSED, code=code.value, detail=note)
 
@@ -178,7 +196,7 @@ def _claim(
 def _late_refusal(
     order: ApprovedOrder,
     orders: Sequence[OrderRecord],
-    unsettled: Sequence[OrderRecord],
+    live: Sequence[OrderRecord],
     halts: Sequence[Halt],
     known_numbers: Collection[str],
 ) -> tuple[RefusalCode, str] | None:
@@ -188,7 +206,7 @@ def _late_refusal(
     """
     intent = order.intent
     # Whoever sends holds the lock, so "sending" was left behind by a sender that died.
-    if any(record.state in (OrderState.SENDING, OrderState.UNKNOWN) for record in unsettled):
+    if any(record.state in (OrderState.SENDING, OrderState.UNKNOWN) for record in live):
         return RefusalCode.UNKNOWN_ORDER, "an order's fate is unknown; nothing else is sent"
     others = [
         record
@@ -201,13 +219,46 @@ def _late_refusal(
         return RefusalCode.ALREADY_WORKING, f"a {intent.side} order is working"
     if any(record.order_no and record.order_no not in known_numbers for record in others):
         return RefusalCode.ALREADY_WORKING, f"a {intent.side} order went out since the decision"
+    followed = _followed_meanwhile(intent, others)
+    if followed:
+        return RefusalCode.ALREADY_WORKING, followed
+    stopped = stops_everything(halts)
+    if stopped is not None:
+        return RefusalCode.HALTED, f"nothing is sent: {stopped.reason}"
     if not intent.reason.is_entry:
         return None
     if halts:
         return RefusalCode.HALTED, halts[0].reason
-    if any(record.filled_quantity for record in others):
+    sold = sum(
+        record.filled_quantity
+        for record in orders
+        if record.intent.instrument.symbol == intent.instrument.symbol
+        and record.intent.side is not intent.side
+    )
+    entered = [r for r in others if r.intent.intent_id != intent.chases]
+    if sum(record.filled_quantity for record in entered) > sold:
         return RefusalCode.REENTRY, "had its entry in this session"
     return None
+
+
+def _followed_meanwhile(intent: OrderIntent, others: Sequence[OrderRecord]) -> str:
+    """Why an order must not follow the one it chases any more; empty while it may.
+
+    Nothing of the other works here. What it bought since the decision, or what another run sent
+    in its place, must not be bought again.
+    """
+    if not intent.chases:
+        return ""
+    if any(r.intent.chases == intent.chases and r.order_no for r in others):
+        return "another order has followed the one that did not fill"
+    before = next((r for r in others if r.intent.intent_id == intent.chases), None)
+    if before is None or before.state is not OrderState.CANCELLED:
+        return "the order it is to follow is not known to be cancelled"
+    if not intent.reason.is_entry:
+        return ""
+    if before.filled_quantity + intent.quantity > before.intent.quantity:
+        return "more of the order it follows has filled since the decision"
+    return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,11 +268,41 @@ class _Answer:
     branch_no: str = ""
     code: str = ""
     note: str = ""
+    stopped: asyncio.CancelledError | None = None
 
 
-async def _post(broker: Broker, order: ApprovedOrder, at: datetime) -> _Answer:
+async def _post(broker: Broker, order: ApprovedOrder) -> _Answer:
+    # A task of its own, which nobody cancels: half a request is worse than a slow one.
+    request = asyncio.ensure_future(broker.submit(order))
     try:
-        ack = await broker.submit(order)
+        await asyncio.wait({request})
+    except asyncio.CancelledError as stopped:
+        if not request.done():
+            _leave(request, order)
+            note = "stopped before the broker answered"
+            return _Answer(OrderState.UNKNOWN, note=note, stopped=stopped)
+        return replace(_answer_of(request), stopped=stopped)
+    return _answer_of(request)
+
+
+_left: set[asyncio.Future[OrderAck]] = set()
+"""Requests nobody waits for any more; the event loop itself would forget them."""
+
+
+def _leave(request: asyncio.Future[OrderAck], order: ApprovedOrder) -> None:
+    def ended(done: asyncio.Future[OrderAck]) -> None:
+        _left.discard(done)
+        if not done.cancelled():
+            said = done.exception() or f"accepted as {done.result().order_no}"
+            logger.warning("a late answer to order %s: %s", order.intent.intent_id, said)
+
+    _left.add(request)
+    request.add_done_callback(ended)
+
+
+def _answer_of(request: asyncio.Future[OrderAck]) -> _Answer:
+    try:
+        ack = request.result()
     except (OrderRejected, NotOffered) as error:
         return _Answer(OrderState.REJECTED, code=error.code, note=str(error))
     except (RateLimited, TokenExpired, BrokerUnavailable) as error:
@@ -232,18 +313,20 @@ async def _post(broker: Broker, order: ApprovedOrder, at: datetime) -> _Answer:
     return _Answer(OrderState.ACCEPTED, ack.order_no, ack.branch_no)
 
 
-def _record(orders: Sequence[OrderRecord], intent: OrderIntent) -> OrderRecord:
-    return next(r for r in orders if r.intent.intent_id == intent.intent_id)
+def _record(store: StoreReader, intent: OrderIntent) -> OrderRecord:
+    record = store.order(intent.intent_id)
+    assert record is not None, "an order that was journaled is never removed"
+    return record
 
 
 async def cancel_all(
     broker: Broker, store: Store, lock: OrderLock, books: Books, plan: TickPlan
 ) -> None:
     """Cancel the working orders a plan gives up, those the broker's book shows."""
-    for record in plan.cancels:
-        row = books.row(record)
+    for given_up in plan.cancels:
+        record, row = given_up.record, books.row(given_up.record)
         if row is not None and row.is_open:
-            await cancel(broker, store, lock, record, row, at=plan.at)
+            await cancel(broker, store, lock, record, row, at=plan.at, code=given_up.code)
 
 
 async def cancel(
@@ -254,25 +337,27 @@ async def cancel(
     row: BrokerOrder,
     *,
     at: datetime,
+    code: str = "",
 ) -> OrderState:
     """Ask the broker to cancel what remains of an order; a fill may still win the race.
 
-    An order that another run has settled meanwhile is left alone.
+    An order that another run has settled meanwhile is left alone. ``code`` is written with the
+    request; what is cancelled as ``unfilled`` is followed by another order (``rules.chase``).
     """
     intent = record.intent
-    group, session = intent.instrument.market.group, intent.session
     with lock.hold():
         with store.write() as tx:
-            now = _record(tx.orders(group, session), intent)
+            now = _record(tx, intent)
             if now.state not in CANCELLABLE:
                 return now.state
-            tx.append([event(now, OrderState.CANCEL_REQUESTED, at, note="cancel asked for")])
+            note = "cancel asked for"
+            tx.append([event(now, OrderState.CANCEL_REQUESTED, at, code=code, note=note)])
         try:
             await broker.cancel(row)
         except (OrderRejected, NotOffered, RateLimited, TokenExpired, BrokerUnavailable) as error:
             note = f"cancel not taken: {error}"
             with store.write() as tx:
-                now = _record(tx.orders(group, session), intent)
+                now = _record(tx, intent)
                 if now.state is not OrderState.CANCEL_REQUESTED:
                     return now.state
                 back = OrderState.PARTIALLY_FILLED if now.filled_quantity else OrderState.ACCEPTED

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,9 @@ because it ran on another machine."""
 
 RENEW_AFTER = timedelta(minutes=10)
 """A renewal is a write; most ticks can do without one."""
+
+_living: set[str] = set()
+"""Owners of this process whose sessions have not ended."""
 
 
 @dataclass(slots=True)
@@ -60,21 +64,27 @@ def session_lease(
     Raises:
         TradingHalted: another run holds it.
     """
-    owner = f"{socket.gethostname()}:{os.getpid()}"
+    owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
     lease = Lease(store, f"session-{group}-{session.date.isoformat()}", owner, clock)
     lease.renew()
+    _living.add(owner)
     try:
         yield lease
     finally:
+        _living.discard(owner)
         with store.write() as tx:
             tx.release_lease(lease.name, owner)
 
 
 def _has_died(owner: str) -> bool:
     """Whether an owner on this machine is no longer running; another machine's cannot be seen."""
-    host, _, pid = owner.rpartition(":")
+    host, _, run = owner.partition(":")
+    pid, _, _ = run.partition(":")
     if host != socket.gethostname() or not pid.isdigit():
         return False
+    if int(pid) == os.getpid():
+        # A container's processes get the same number at every start.
+        return owner not in _living
     try:
         os.kill(int(pid), 0)
     except ProcessLookupError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import numpy as np
@@ -13,10 +13,11 @@ from trading_core.errors import BrokerError
 from trading_core.model.journal import ObservationRow
 from trading_core.model.market import Instrument
 from trading_core.model.playbook import Playbook
-from trading_core.model.price import ObservationFrame, Quote
+from trading_core.model.price import ObservationFrame, OrderBook, Quote
 from trading_core.ports import MarketData
-from trading_core.rules import exits, risk
+from trading_core.rules import risk
 from trading_core.rules.calendar import Session
+from trading_core.rules.exits_view import unrealized_pct
 from trading_core.rules.indicators import Floats
 from trading_core.rules.observation import observe_quotes
 from trading_core.rules.scenarios import MatchResult, match
@@ -26,7 +27,10 @@ from trading_core.steps.reconcile import Books
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """Everything one decision stands on, at one moment."""
+    """Everything one decision stands on, at one moment.
+
+    ``order_books`` are only those of what does not fill (``steps.unfilled``), by symbol.
+    """
 
     session: Session
     at: datetime
@@ -35,6 +39,7 @@ class View:
     quotes: Mapping[str, Quote]
     frame: ObservationFrame
     matches: MatchResult
+    order_books: Mapping[str, OrderBook] = field(default_factory=dict)
 
 
 async def observe(market_data: MarketData, *, books: Books, day: TradingDay, at: datetime) -> View:
@@ -47,19 +52,42 @@ async def observe(market_data: MarketData, *, books: Books, day: TradingDay, at:
         BrokerUnavailable: not one quote could be had.
     """
     held = {holding.instrument.symbol: holding.instrument for holding in books.account.holdings}
-    session, compiled = day.session, day.compiled
-    known = day.instruments
+    known, compiled = day.instruments, day.compiled
     wanted = {**{s: known[s] for s in compiled.symbols if s in known}, **held}
-    quotes = await market_data.quotes(list(wanted.values()))
-    symbols = tuple(wanted)
+    quotes = await market_data.quotes(list(wanted.values()), held=held)
+    spreads: dict[str, Floats] = {}
+    if "spread_pct" in compiled.fields_used:
+        spreads["spread_pct"] = await _spreads(market_data, wanted)
+    return view_of(tuple(wanted), quotes, books=books, day=day, at=at, more=spreads)
+
+
+def view_of(
+    symbols: Sequence[str],
+    quotes: Mapping[str, Quote],
+    *,
+    books: Books,
+    day: TradingDay,
+    at: datetime,
+    more: Mapping[str, Floats] | None = None,
+) -> View:
+    """These symbols at these quotes, as one columnar frame matched against the playbook. Pure.
+
+    Args:
+        symbols: The rows of the frame; one without a quote is NaN throughout.
+        quotes: By symbol.
+        books: Store and broker in agreement.
+        day: The session with its playbook and history.
+        at: Now, aware UTC.
+        more: Further columns, one value per symbol.
+    """
+    session, compiled = day.session, day.compiled
     columns = observe_quotes(
         day.history.select(symbols), quotes, elapsed_fraction=session.elapsed_fraction(at)
     )
     columns |= _position_columns(symbols, books, quotes, session, at)
-    if "spread_pct" in compiled.fields_used:
-        columns["spread_pct"] = await _spreads(market_data, wanted)
+    columns |= more or {}
     frame = ObservationFrame(
-        at=at, symbols=symbols, columns=columns, market_fields=_market_fields(books)
+        at=at, symbols=tuple(symbols), columns=columns, market_fields=_market_fields(books)
     )
     return View(session, at, compiled.playbook, books, quotes, frame, match(compiled, frame))
 
@@ -77,7 +105,7 @@ def _position_columns(
         holding, quote = books.account.holding(symbol), quotes.get(symbol)
         if holding is None or quote is None or not quote.usable:
             continue
-        pnl[row] = exits.unrealized_pct(holding.average_price, quote.last)
+        pnl[row] = unrealized_pct(holding.average_price, quote.last)
         position = books.positions.get(symbol)
         if position is not None:
             days[row] = (session.date - position.opened_on).days

@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from decimal import Decimal
 
 from trading_core.errors import ConfigError
-from trading_core.model.journal import Decision, Halt, HaltKind, MatchRow, ObservationRow
+from trading_core.model.journal import (
+    Decision,
+    EquityPoint,
+    Halt,
+    HaltKind,
+    HaltLevel,
+    MatchRow,
+    ObservationRow,
+)
+from trading_core.model.limits import RiskLimits
 from trading_core.model.market import MarketGroup
 from trading_core.model.order import OrderRecord, OrderState
-from trading_core.ports import Store
+from trading_core.model.portfolio import Account
+from trading_core.ports import Broker, Store, StoreReader, StoreWriter
 from trading_core.rules import risk
+from trading_core.rules.markets import currency_of
 from trading_core.rules.order_life import event
+from trading_core.rules.trading_state import (
+    ALL,
+    TradingState,
+    accepted_pnl_pct,
+    halts_for,
+    trading_state,
+)
 
 
 def halt(
@@ -21,22 +41,36 @@ def halt(
     reason: str,
     at: datetime,
     kind: HaltKind = HaltKind.OPERATOR,
+    level: HaltLevel = HaltLevel.REDUCING,
 ) -> Halt:
-    """Stop entries of one market group (``KR``), one currency (``KRW``) or everything (``ALL``)."""
-    raised = Halt(
-        halt_id=f"{kind}-{scope}-{at:%Y%m%dT%H%M%S.%fZ}",
-        kind=kind,
-        scope=scope,
-        reason=reason,
-        raised_at=at,
-    )
+    """Stop entries of one market group (``KR``), one currency (``KRW``) or everything (``ALL``).
+
+    With the level HALTED nothing new is sent there at all, stops neither.
+    """
+    raised = _new_halt(kind, scope, reason, at, level)
     with store.write() as tx:
         tx.append([raised])
     return raised
 
 
+def _new_halt(
+    kind: HaltKind, scope: str, reason: str, at: datetime, level: HaltLevel = HaltLevel.REDUCING
+) -> Halt:
+    return Halt(
+        halt_id=f"{kind}-{scope}-{at:%Y%m%dT%H%M%S.%fZ}",
+        kind=kind,
+        scope=scope,
+        reason=reason,
+        raised_at=at,
+        level=level,
+    )
+
+
 def resume(store: Store, *, scope: str, by: str, at: datetime) -> list[Halt]:
     """Lift the halts of a scope; every one of them for ``ALL``. Answers what was lifted.
+
+    With a breaker the loss that stands is accepted, as it was last measured: the breaker trips
+    again once it has grown further (``rules.trading_state.breaker_floor_pct``).
 
     Raises:
         ConfigError: no reason was given; a halt is lifted by a person who says why.
@@ -44,10 +78,125 @@ def resume(store: Store, *, scope: str, by: str, at: datetime) -> list[Halt]:
     if not by.strip():
         raise ConfigError("resume needs a reason: say why it is safe to trade again")
     with store.write() as tx:
-        lifted = [h for h in tx.open_halts() if scope in (risk.ALL, h.scope)]
-        for standing in lifted:
-            tx.lift_halt(standing.halt_id, at=at, by=by)
-    return lifted
+        standing = [h for h in tx.open_halts() if scope in (ALL, h.scope)]
+        return [_lift(tx, halt, by=by, at=at) for halt in standing]
+
+
+def _lift(tx: StoreWriter, standing: Halt, *, by: str, at: datetime) -> Halt:
+    pnl = _last_pnl(tx, standing.scope) if standing.kind is HaltKind.BREAKER else None
+    on, pct = pnl if pnl is not None else (None, None)
+    tx.lift_halt(standing.halt_id, at=at, by=by, accepted_pnl_pct=pct, accepted_on=on)
+    return replace(standing, lifted_at=at, lifted_by=by, accepted_pnl_pct=pct, accepted_on=on)
+
+
+def _last_pnl(reader: StoreReader, currency: str) -> tuple[date, Decimal] | None:
+    """The newest measured session and day P&L in percent of the market in this currency."""
+    found = []
+    for group in MarketGroup:
+        day = reader.newest_session(group) if currency_of(group) == currency else None
+        curve = reader.equity_curve(group, day) if day is not None else ()
+        if day is not None and curve:
+            pnl = risk.day_pnl_pct(curve[0].equity, curve[-1].equity)
+            found.append((curve[-1].at, day, pnl))
+    measured = [(day, pnl) for _, day, pnl in sorted(found, key=lambda item: item[0]) if pnl]
+    return measured[-1] if measured else None
+
+
+async def check_breaker(
+    broker: Broker,
+    store: Store,
+    *,
+    group: MarketGroup,
+    session: date,
+    at: datetime,
+    limits: RiskLimits,
+) -> Halt | None:
+    """Look at the day's loss outside of any tick; a trip is stored and answered.
+
+    One question to the broker. None while the loss is within its limit, a breaker stands already,
+    the session has no equity to measure from yet, or a holding has no price.
+
+    Raises:
+        BrokerUnavailable: the broker gave no usable answer.
+        StoreBusy: the store could not be opened in time.
+    """
+    account = await broker.account(group)
+    if not all(holding.last_price > 0 for holding in account.holdings):
+        return None
+    with store.write() as tx:
+        curve = tx.equity_curve(group, session)
+        state = risk.RiskState(
+            account=account,
+            session_open_equity=curve[0].equity if curve else None,
+            halts=halts_for(tx.open_halts(), group=group, currency=account.currency),
+            accepted_pnl_pct=accepted_pnl_pct(
+                tx.halts(), currency=account.currency, session=session
+            ),
+        )
+        tripped = risk.breaker(state, limits, session=session, at=at)
+        if tripped is not None:
+            # The loss itself too: it is what a person accepts who lifts this.
+            tx.append([tripped, _equity(account, group, session, at)])
+    return tripped
+
+
+def _equity(account: Account, group: MarketGroup, session: date, at: datetime) -> EquityPoint:
+    return EquityPoint(
+        market=group.value,
+        session=session,
+        at=at,
+        currency=account.currency,
+        cash=account.cash,
+        holdings_value=account.equity - account.cash,
+        equity=account.equity,
+    )
+
+
+def watchdog_halt(store: Store, *, scope: str, reason: str, at: datetime) -> Halt:
+    """No entries while what the watchdog of ``scope`` watches is not well.
+
+    The one that stands already is answered instead of a second one.
+    """
+    with store.write() as tx:
+        standing = _watchdogs(tx, scope)
+        if standing:
+            return standing[0]
+        raised = _new_halt(HaltKind.WATCHDOG, scope, reason, at)
+        tx.append([raised])
+    return raised
+
+
+def watchdog_recovered(store: Store, *, scope: str, how: str, at: datetime) -> list[Halt]:
+    """Lift the watchdog halts of ``scope``, and of no other kind; answers what was lifted.
+
+    Args:
+        how: What is well again; recorded with the halt.
+    """
+    with store.read() as reader:
+        if not _watchdogs(reader, scope):
+            return []
+    with store.write() as tx:
+        by = f"watchdog: {how}"
+        return [_lift(tx, halt, by=by, at=at) for halt in _watchdogs(tx, scope)]
+
+
+def _watchdogs(reader: StoreReader, scope: str) -> list[Halt]:
+    found = (halt for halt in reader.open_halts() if halt.kind is HaltKind.WATCHDOG)
+    return [halt for halt in found if halt.scope == scope]
+
+
+def resume_command(halt: Halt) -> str:
+    """What to type to lift a halt; it asks for the reason."""
+    return f"ouroboros resume {halt.scope}"
+
+
+def states(store: Store, groups: Iterable[MarketGroup]) -> dict[MarketGroup, TradingState]:
+    """Whether each of these market groups may trade now."""
+    with store.read() as reader:
+        standing = reader.open_halts()
+    return {
+        group: trading_state(standing, group=group, currency=currency_of(group)) for group in groups
+    }
 
 
 def settle(store: Store, *, intent_id: str, order_no: str, by: str, at: datetime) -> OrderRecord:

@@ -17,9 +17,7 @@ from trading_core.model.market import Instrument, MarketGroup
 from trading_core.model.order import (
     BrokerOrder,
     Fill,
-    IntentReason,
     OrderRecord,
-    OrderState,
     Side,
 )
 from trading_core.model.portfolio import (
@@ -33,81 +31,9 @@ from trading_core.ports import Broker, Store, StoreReader, StoreWriter
 from trading_core.rules import exits, risk
 from trading_core.rules.order_life import Settlement, settle
 from trading_core.rules.positions import PositionBook, fold_positions
-
-
-@dataclass(frozen=True, slots=True)
-class Books:
-    """Store and broker in agreement at one moment.
-
-    ``positions`` are the open ones by symbol. ``session_open_equity`` is the breaker's base in the
-    account's currency; None while the account's worth is not known, because a holding has no
-    price. ``book`` is the broker's own list of orders, of this session and of those left over.
-    """
-
-    group: MarketGroup
-    session: date
-    at: datetime
-    account: Account
-    session_open_equity: Decimal | None
-    positions: Mapping[str, Position]
-    protections: Mapping[str, Protection]
-    orders: tuple[OrderRecord, ...]
-    halts: tuple[Halt, ...]
-    book: tuple[BrokerOrder, ...]
-    last_decisions: Mapping[str, str]
-    new_fills: tuple[Fill, ...] = ()
-    adopted: tuple[AdoptedLot, ...] = ()
-    new_halts: tuple[Halt, ...] = ()
-
-    @property
-    def unknown(self) -> bool:
-        """Whether the fate of any order is unknown; nothing else is sent while one is."""
-        return any(record.state in _UNSURE for record in self.orders)
-
-    @property
-    def working(self) -> frozenset[tuple[str, Side]]:
-        """(symbol, side) of every order that may still fill."""
-        return frozenset(
-            (record.intent.instrument.symbol, record.intent.side)
-            for record in self.orders
-            if record.state.is_working
-        )
-
-    @property
-    def tried_today(self) -> frozenset[str]:
-        """Symbols that had their entry in this session, or were sold in it."""
-        return frozenset(
-            record.intent.instrument.symbol
-            for record in self.orders
-            if record.intent.session == self.session
-            and record.state not in _NEVER_LEFT
-            and (record.intent.side is Side.BUY or record.filled_quantity > 0)
-        )
-
-    @property
-    def reduced_today(self) -> frozenset[str]:
-        """Symbols of which a scenario sold shares in this session."""
-        return frozenset(
-            record.intent.instrument.symbol
-            for record in self.orders
-            if record.intent.session == self.session
-            and record.intent.reason is IntentReason.SCENARIO_EXIT
-            and record.filled_quantity > 0
-        )
-
-    @property
-    def known_numbers(self) -> frozenset[str]:
-        """All order numbers of the session that the broker's book shows."""
-        return frozenset(row.order_no for row in self.book if row.session == self.session)
-
-    def row(self, record: OrderRecord) -> BrokerOrder | None:
-        """The broker's row of an order; numbers begin anew with every session."""
-        wanted = (record.intent.session, record.order_no)
-        return next((row for row in self.book if (row.session, row.order_no) == wanted), None)
-
-
-_UNSURE = frozenset({OrderState.SENDING, OrderState.UNKNOWN})
-_NEVER_LEFT = frozenset({OrderState.INTENDED, OrderState.NOT_SENT, OrderState.REFUSED})
+from trading_core.rules.trade_history import trade_history
+from trading_core.rules.trading_state import accepted_pnl_pct
+from trading_core.steps.books import Books as Books
 
 
 async def reconcile(
@@ -160,13 +86,15 @@ class _Known:
     group: MarketGroup
     session: date
     orders: Mapping[str, OrderRecord]
+    fills: Sequence[Fill]
     shares: PositionBook
 
     @classmethod
     def read(cls, tx: StoreReader, group: MarketGroup, session: date) -> _Known:
         orders = tx.live_orders(group, session)
-        shares = fold_positions(tx.fills(group), tx.adopted_lots(group))
-        return cls(group, session, {r.intent.intent_id: r for r in orders}, shares)
+        fills = tx.fills(group)
+        shares = fold_positions(fills, tx.adopted_lots(group))
+        return cls(group, session, {r.intent.intent_id: r for r in orders}, fills, shares)
 
     @property
     def unsettled(self) -> list[OrderRecord]:
@@ -328,6 +256,8 @@ def _close(
             ]
         )
     curve = tx.equity_curve(group, session) if priced else ()
+    decisions = tx.decisions(group, session)
+    ordered = {record.intent.decision_id for record in known.orders.values()}
     books = Books(
         group=group,
         session=session,
@@ -340,12 +270,26 @@ def _close(
         halts=risk.halts_for(tx.open_halts(), group=group, currency=account.currency),
         book=tuple({(r.session, r.order_no): r for r in book}.values()),
         last_decisions={
-            d.instrument.symbol: str(d.context_snapshot.get("fingerprint", ""))
-            for d in tx.decisions(group, session)
+            d.instrument.symbol: str(d.context_snapshot.get("fingerprint", "")) for d in decisions
         },
         new_fills=repairs.fills,
         new_halts=repairs.halts,
         adopted=tuple(adopted),
+        accepted_pnl_pct=accepted_pnl_pct(tx.halts(), currency=account.currency, session=session),
+        history=trade_history(
+            account,
+            session=session,
+            at=at,
+            orders=known.orders.values(),
+            fills=known.fills,
+            closed=known.shares.closed,
+        ),
+        elsewhere=tuple(
+            record
+            for record in tx.unsettled_orders()
+            if record.intent.instrument.market.group is not group
+        ),
+        decided={d.decision_id: d for d in decisions if d.decision_id in ordered},
     )
     guards = _guard_new_positions(tx, books, at)
     if guards:
@@ -355,21 +299,21 @@ def _close(
 
 def _guard_new_positions(tx: StoreReader, books: Books, at: datetime) -> list[Protection]:
     """Every open position has a guard: from its entry's plan, or the default one."""
-    unguarded = {
-        symbol: position
-        for symbol, position in books.positions.items()
-        if symbol not in books.protections
-        or books.protections[symbol].updated_at < position.opened_at
-    }
+    unguarded, guards = {}, []
+    for symbol, position in books.positions.items():
+        guard = books.protections.get(symbol)
+        if guard is None or (guard.opened_at or guard.updated_at) < position.opened_at:
+            unguarded[symbol] = position
+        elif guard.opened_at is None:
+            guards.append(replace(guard, opened_at=position.opened_at, updated_at=at))
     if not unguarded:
-        return []
+        return guards
     entries = {
         record.intent.instrument.symbol: record.intent.decision_id
         for record in tx.orders(books.group)
         if record.intent.side is Side.BUY and record.filled_quantity
     }
     plans = {d.decision_id: d.context_snapshot for d in tx.decisions(books.group)}
-    guards = []
     for symbol, position in unguarded.items():
         planned = position.origin is PositionOrigin.STRATEGY
         plan = plans.get(entries.get(symbol, ""), {}) if planned else {}
@@ -378,6 +322,7 @@ def _guard_new_positions(tx: StoreReader, books: Books, at: datetime) -> list[Pr
                 symbol,
                 price=position.average_price,
                 at=at,
+                opened_at=position.opened_at,
                 stop_loss_pct=plan.get("stop_loss_pct"),
                 take_profit_pct=plan.get("take_profit_pct"),
             )

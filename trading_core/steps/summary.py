@@ -16,8 +16,11 @@ from trading_core.model.order import OrderRecord, OrderState
 from trading_core.model.playbook import LintNote
 from trading_core.model.portfolio import Account
 from trading_core.ports import Store, StoreReader
+from trading_core.rules.markets import currency_of
 from trading_core.rules.positions import fold_positions
 from trading_core.rules.scorecard import session_pnl
+from trading_core.rules.trading_state import paused_deployments, strictest, trading_state
+from trading_core.steps import operate
 
 Json = dict[str, Any]
 
@@ -33,6 +36,32 @@ _COUNTED = {
     OrderState.NOT_SENT: "not_sent",
     OrderState.FILLED: "filled",
 }
+
+
+def overview(store: Store, groups: Sequence[MarketGroup]) -> Json:
+    """Whether each market may trade, every standing halt and what lifts it, and the newest
+    session of each, in plain JSON values."""
+    with store.read() as reader:
+        halts = reader.open_halts()
+        paused = paused_deployments(reader.deployment_switches())
+        newest = {group: reader.newest_session(group) for group in groups}
+    states = {
+        group: trading_state(halts, group=group, currency=currency_of(group)) for group in groups
+    }
+    return {
+        "state": strictest(states.values()).value,
+        "states": {group.value: state.value for group, state in states.items()},
+        "halts": [
+            plain(asdict(halt)) | {"lift_with": operate.resume_command(halt)} for halt in halts
+        ],
+        "paused_deployments": [switch.name for switch in paused],
+        "markets": [
+            summarize(store, group=group, session=day, account=None)
+            for group, day in newest.items()
+            if day is not None
+        ],
+        "nothing_yet": [group.value for group, day in newest.items() if day is None],
+    }
 
 
 def summarize(store: Store, *, group: MarketGroup, session: date, account: Account | None) -> Json:

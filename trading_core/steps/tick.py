@@ -8,35 +8,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
+from decimal import Decimal
 
 from trading_core.model.journal import Halt, MatchRow, ObservationRow, ProtectionRow
 from trading_core.model.limits import Policy
 from trading_core.model.order import (
     ApprovedOrder,
     IntentReason,
-    OrderRecord,
-    OrderState,
     Refusal,
     Side,
 )
 from trading_core.model.playbook import Action, GlobalAction
-from trading_core.model.portfolio import Holding, Protection
+from trading_core.model.portfolio import Holding
 from trading_core.model.price import Quote
-from trading_core.rules import exits, risk, scanner, sizing
+from trading_core.rules import risk, scanner, sizing
+from trading_core.rules.chase import Cancel, Chain, Key, bought_before, chains_due
 from trading_core.rules.compiled import ScenarioMatch
 from trading_core.rules.markets import lot_size
 from trading_core.rules.pricing import limit_price
+from trading_core.steps import unfilled
 from trading_core.steps.desk import Desk, Verdict, plain
+from trading_core.steps.guard import GuardAlert, Guarded, guard_holdings, usable_quote
 from trading_core.steps.observe import View, observation_rows
-
-ENTRY_LIFE = timedelta(minutes=15)
-"""How long an entry may wait for its fill before it is cancelled."""
-
-CANCELLABLE = frozenset(
-    {OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED, OrderState.CANCEL_REQUESTED}
-)
-"""A cancel that was asked for before may never have arrived, so it is asked for again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +39,10 @@ class TickPlan:
 
     at: datetime
     verdicts: tuple[Verdict, ...] = ()
-    cancels: tuple[OrderRecord, ...] = ()
+    cancels: tuple[Cancel, ...] = ()
     halts: tuple[Halt, ...] = ()
     guards: tuple[ProtectionRow, ...] = ()
-    near_stops: tuple[str, ...] = ()
+    alerts: tuple[GuardAlert, ...] = ()
     observations: tuple[ObservationRow, ...] = ()
     matches: tuple[MatchRow, ...] = ()
 
@@ -64,8 +58,8 @@ class TickPlan:
 def decide(view: View, policy: Policy) -> TickPlan:
     """What to do now. Pure: the same view and policy always give the same plan.
 
-    Order of business: the breaker, guards of what is held, the global rule, then the scenarios,
-    exits before entries and the most confident entry first.
+    Order of business: the breaker, guards of what is held, the global rule, orders that did not
+    fill, then the scenarios, exits before entries and the most confident entry first.
     """
     books = view.books
     rule = view.matches.global_rule
@@ -76,8 +70,10 @@ def decide(view: View, policy: Policy) -> TickPlan:
         session_open_equity=books.session_open_equity,
         halts=books.halts,
         working=books.working,
-        tried_today=books.tried_today,
+        history=books.history,
         unknown=books.unknown,
+        accepted_pnl_pct=books.accepted_pnl_pct,
+        bought=bought_before(books.orders),
         no_entries=f"global rule: {rule.rationale or rule.condition.field}"
         if rule and (no_entries or reduce_all)
         else "",
@@ -85,17 +81,21 @@ def decide(view: View, policy: Policy) -> TickPlan:
     halt = risk.breaker(state, policy.risk, session=view.session.date, at=view.at)
     halts = (halt,) if halt else ()
     state = replace(state, halts=(*state.halts, *halts))
+    why = state.no_entries if reduce_all else ""
+    guarded = guard_holdings(view, policy.exits, reduce_all=why)
     desk = Desk(view, policy, state)
-    trader = _Trader(view, policy, desk)
-    guards, near = trader.guard_holdings(reduce_all=reduce_all)
+    chains = {} if books.unknown else chains_due(books.orders, books.book, session=books.session)
+    trader = _Trader(view, policy, desk, chains)
+    trader.follow_guards(guarded, reduce_all=why)
+    trader.follow_unfilled()
     trader.follow_scenarios()
     return TickPlan(
         at=view.at,
         verdicts=tuple(desk.verdicts),
-        cancels=_given_up(view, stop_all=bool(state.halts)),
+        cancels=unfilled.given_up(view, policy, stop_all=bool(state.halts)),
         halts=halts,
-        guards=guards,
-        near_stops=near,
+        guards=guarded.rows,
+        alerts=guarded.alerts,
         observations=observation_rows(view),
         matches=tuple(view.matches.rows(books.group.value, view.session.date)),
     )
@@ -108,37 +108,41 @@ class _Trader:
     view: View
     policy: Policy
     desk: Desk
+    chains: Mapping[Key, Chain]
     leaving: set[str] = field(default_factory=set)
 
-    def guard_holdings(
-        self, *, reduce_all: bool
-    ) -> tuple[tuple[ProtectionRow, ...], tuple[str, ...]]:
-        """Look at every holding, whatever the playbook says; sell what its guard gives up."""
-        books, rows, near = self.view.books, [], []
-        for holding in sorted(books.account.holdings, key=lambda h: h.instrument.symbol):
-            symbol = holding.instrument.symbol
-            quote = self.view.quotes.get(symbol)
-            if quote is None or not quote.usable:
-                if reduce_all:
-                    self.desk.cannot_sell(holding)
-                continue
-            guard, signal = books.protections.get(symbol), None
-            if guard is not None:
-                seen = exits.watch(
-                    guard, average_price=holding.average_price, last=quote.last, at=self.view.at
-                )
-                signal = seen.signal
-                if _moved(guard, seen.protection):
-                    rows.append(
-                        ProtectionRow(books.group.value, self.view.session.date, seen.protection)
-                    )
-                if seen.near_stop:
-                    near.append(symbol)
-            if signal is not None:
-                self._sell(holding, quote, signal.reason, signal.detail)
-            elif reduce_all:
-                self._sell(holding, quote, IntentReason.REDUCE_ALL, self.desk.state.no_entries)
-        return tuple(rows), tuple(near)
+    def follow_guards(self, guarded: Guarded, *, reduce_all: str) -> None:
+        """Sell what the guards give up."""
+        for item in guarded.leaving:
+            self._sell(item.holding, item.quote, item.reason, item.detail)
+        if reduce_all:
+            for holding in guarded.unseen:
+                self.desk.cannot_sell(holding)
+
+    def follow_unfilled(self) -> None:
+        """Sell and buy the rest of what was cancelled because it did not fill."""
+        for (symbol, side), chain in sorted(self.chains.items(), reverse=True):
+            if side is Side.BUY:
+                unfilled.chase_entry(self.desk, chain)
+            elif symbol not in self.leaving:
+                self._chase_exit(chain)
+
+    def _chase_exit(self, chain: Chain) -> None:
+        last = chain.last.intent
+        holding = self.view.books.account.holding(last.instrument.symbol)
+        quote = usable_quote(self.view, last.instrument.symbol, self.policy.exits)
+        if holding is None or quote is None:
+            return
+        decided = self.view.books.decided.get(last.decision_id)
+        self._sell(
+            holding,
+            quote,
+            last.reason,
+            f"{chain.remaining} of {last.quantity} did not fill at {last.limit_price}",
+            at_most=chain.remaining,
+            confidence=decided.confidence if decided else 100,
+            scenario_id=decided.scenario_id if decided else "",
+        )
 
     def follow_scenarios(self) -> None:
         """Exits first, then entries by falling confidence, then in playbook order."""
@@ -154,8 +158,10 @@ class _Trader:
 
     def _enter(self, item: ScenarioMatch) -> None:
         books, scenario = self.view.books, item.scenario
-        quote = self.view.quotes.get(item.symbol)
-        if quote is None or not quote.usable:
+        if (item.symbol, Side.BUY) in self.chains:
+            return
+        quote = usable_quote(self.view, item.symbol, self.policy.exits)
+        if quote is None:
             return
         if books.account.holding(item.symbol) is not None:
             self.desk.hold(item, "already held")
@@ -210,8 +216,8 @@ class _Trader:
 
     def _scenario_exit(self, item: ScenarioMatch) -> None:
         holding = self.view.books.account.holding(item.symbol)
-        quote = self.view.quotes.get(item.symbol)
-        if holding is None or quote is None or not quote.usable:
+        quote = usable_quote(self.view, item.symbol, self.policy.exits)
+        if holding is None or quote is None:
             return
         half = item.scenario.action is Action.REDUCE
         if half and item.symbol in self.view.books.reduced_today:
@@ -235,45 +241,37 @@ class _Trader:
         rationale: str,
         *,
         half: bool = False,
+        at_most: int | None = None,
         confidence: int = 100,
         scenario_id: str = "",
     ) -> None:
         self.leaving.add(holding.instrument.symbol)
         quantity = holding.sellable
+        if at_most is not None:
+            quantity = min(quantity, at_most)
         if half:
             lot = lot_size(quote.instrument.market, Side.SELL)
             quantity = max(quantity // 2 // lot * lot, min(lot, quantity))
+        usual = limit_price(quote, Side.SELL, reason, self.view.session.date)
+        price: Decimal | None = usual
+        chain = self.chains.get((quote.instrument.symbol, Side.SELL))
+        if chain is not None:
+            after = unfilled.exit_terms(self.view, chain, quote, self.policy).limit_price
+            price = None if after is None else min(usual, after)
         self.desk.want(
             quote,
             side=Side.SELL,
             quantity=quantity,
-            price=limit_price(quote, Side.SELL, reason, self.view.session.date),
+            price=price,
             reason=reason,
             confidence=confidence,
             rationale=rationale,
             scenario_id=scenario_id,
-            extra={"average_price": str(holding.average_price)},
+            extra={
+                "average_price": str(holding.average_price),
+                "held": holding.quantity,
+                "sellable": holding.sellable,
+            },
+            chases=chain.last.intent.intent_id if chain else "",
+            refused=unfilled.not_sellable(self.view, holding),
         )
-
-
-def _moved(before: Protection, after: Protection) -> bool:
-    return (before.state, before.peak_price) != (after.state, after.peak_price)
-
-
-def _given_up(view: View, *, stop_all: bool) -> tuple[OrderRecord, ...]:
-    """Working orders to cancel.
-
-    Entries that waited too long, and all of them once trading is halted. Exits whose limit the
-    price has fallen through: the next tick decides anew, at the price of then.
-    """
-
-    def has(record: OrderRecord) -> bool:
-        intent = record.intent
-        if intent.reason.is_entry:
-            return stop_all or view.at - intent.created_at >= ENTRY_LIFE
-        quote = view.quotes.get(intent.instrument.symbol)
-        if quote is None or not quote.usable or intent.limit_price is None:
-            return False
-        return intent.limit_price > quote.last
-
-    return tuple(r for r in view.books.orders if r.state in CANCELLABLE and has(r))

@@ -203,10 +203,29 @@ def run_twin(
         NotASession, DataError, ConfigError: the plan or the state file is not usable.
         OSError: the port is taken.
     """
-    stage = Stage.build(plan)
+    serve_stage(
+        Stage.build(plan),
+        on_listening=on_listening,
+        host=host,
+        port=port,
+        allow_remote=allow_remote,
+        options=options,
+    )
+
+
+def serve_stage(
+    stage: Stage,
+    *,
+    on_listening: Callable[[Opening], None],
+    host: str = "127.0.0.1",
+    port: int = 0,
+    allow_remote: bool = False,
+    options: TwinOptions | None = None,
+) -> None:
+    """As :func:`run_twin`, with exchanges that are built already and have done nothing yet."""
     journal, restored, others = None, 0, list[Event]()
-    if plan.state is not None:
-        journal = StateFile(plan.state, stage.identity())
+    if stage.plan.state is not None:
+        journal = StateFile(stage.plan.state, stage.identity())
         restored, others = replay(journal, stage.exchanges, stage.replay_session)
 
     def ready(url: str) -> None:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
+from tests.guard_books import NO_GUARDS
 from tests.record_factories import AT, make_intent
 from trading_core.model.limits import RiskLimits, SizingPolicy
 from trading_core.model.market import Currency
@@ -208,7 +209,7 @@ def test_a_sized_entry_always_passes_the_fat_finger_check(
     assert shares % lot == 0
     assume(shares > 0)
     intent = make_intent(quantity=shares, limit_price=price, decided_price=price)
-    answer = check(intent, state, limits, confidence=confidence, lot=lot, at=AT)
+    answer = check(intent, state, limits, confidence=confidence, lot=lot, at=AT, guards=NO_GUARDS)
     assert isinstance(answer, ApprovedOrder)
 
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 
+import numpy as np
 import pytest
 
-from tests.trading_fakes import ALWAYS, POLICY, MakeFloor, busy, rule, still, when
-from tests.unit.twin.handmade_tape import minute
+from tests.trading_fakes import ALWAYS, POLICY, MakeFloor, an_entry, busy, rule, still, when
+from tests.unit.twin.handmade_tape import CLOSE, minute
 from trading_core.adapters.duck.store import DuckStore
 from trading_core.model.journal import HaltKind
-from trading_core.model.order import IntentReason, OrderState, RefusalCode, Side
-from trading_core.model.portfolio import ExitState
+from trading_core.model.limits import ExitPolicy, GuardLimits, SessionEnd, UnfilledPolicy
+from trading_core.model.market import Currency, Instrument, Market
+from trading_core.model.order import IntentReason, OrderEvent, OrderState, RefusalCode, Side
+from trading_core.model.portfolio import ExitState, StopBasis
 from trading_core.steps import operate
+from trading_core.steps.execute import journal
 from trading_core.steps.tick import decide
 
 CHEAP = [when("price <= 10000")]
@@ -42,6 +46,26 @@ def wants(tick):
 
 def codes(tick):
     return [refusal.code for refusal in tick.plan.refused]
+
+
+def alerts(tick):
+    return [(alert.symbol, alert.kind.value) for alert in tick.plan.alerts]
+
+
+def with_atr(view, pct):
+    """The same view with an average true range of so many percent for every symbol."""
+    columns = {**view.frame.columns, "atr_pct": np.full(len(view.frame.symbols), pct)}
+    return replace(view, frame=replace(view.frame, columns=columns))
+
+
+def waiting(**unfilled):
+    """The policy of these tests with other waits for a fill."""
+    return replace(POLICY, unfilled=UnfilledPolicy(**unfilled))
+
+
+def guarded_by(**exits):
+    """The policy of these tests with other exits."""
+    return replace(POLICY, exits=ExitPolicy(**exits))
 
 
 # --- the same view always gives the same plan -----------------------------------------------------
@@ -161,12 +185,12 @@ async def test_what_was_sold_in_the_session_is_not_bought_again(floor):
     assert [order.intent.side for order in desk.broker.submitted] == [Side.SELL]
 
 
-async def test_an_entry_that_expired_unfilled_was_the_entry_of_the_session(floor):
+async def test_an_entry_whose_chase_did_not_fill_either_was_the_entry_of_the_session(floor):
     desk = floor({"A": still(10_000, 60)}, {"A": CHEAP})
-    for n in (2, 3, 17, 18, 19, 40):
+    for n in (2, 3, 17, 18, 19, 40, 41, 42, 58):
         await desk.tick(minute(n))
     assert desk.order().state is OrderState.CANCELLED
-    assert len(desk.broker.submitted) == 1
+    assert len(desk.broker.submitted) == 2
 
 
 async def test_no_entry_rule_refuses_entries_and_lets_exits_go(floor):
@@ -189,9 +213,10 @@ async def test_a_position_nobody_planned_is_watched_and_stopped(floor):
     first = await desk.tick(minute(2))
     assert "A" in first.view.frame.symbols
     near = await desk.tick(minute(3))
-    assert (near.sent, near.plan.near_stops) == ((), ("A",))
+    assert (near.sent, alerts(near)) == ((), [("A", "near")])
     stop = await desk.tick(minute(4))
     assert wants(stop) == [("A", "SELL", 1000, "hard_stop")]
+    assert alerts(stop) == [("A", "breached")]
     await desk.tick(minute(5))
     assert await desk.holding() == 0
     assert desk.protections()["A"].state is ExitState.EXITING
@@ -216,12 +241,12 @@ async def test_the_target_of_the_scenario_sells(floor):
 
 
 async def test_a_gap_through_the_stop_sells_below_it_at_once(floor):
-    desk = floor({"A": busy(10_000, 10_000, 8_500, 8_500)}, {})
+    desk = floor({"A": busy(10_000, 10_000, *[8_500] * 9)}, {})
     held(desk, 100)
     await desk.tick(minute(2))
     tick = await desk.tick(minute(3))
     assert tick.plan.approved[0].intent.limit_price == Decimal(8_330)
-    await desk.tick(minute(4))
+    await desk.tick(minute(9))
     assert await desk.holding() == 0
 
 
@@ -288,7 +313,8 @@ async def test_a_sell_scenario_sells_all_and_reduce_half_once(floor):
 
 
 async def test_one_position_is_left_once_while_its_sell_works(floor):
-    desk = floor({"A": [*busy(10_000, 10_000), *still(9_650, 9)]}, {})
+    policy = waiting(exit_wait=timedelta(hours=1))
+    desk = floor({"A": [*busy(10_000, 10_000), *still(9_650, 9)]}, {}, policy=policy)
     held(desk, 100)
     for n in range(3, 9):
         await desk.tick(minute(n))
@@ -358,7 +384,7 @@ async def test_a_loss_beyond_the_limit_halts_is_stored_and_is_told_once(losing):
 async def test_a_tripped_breaker_refuses_entries_and_cancels_those_that_work(losing):
     tick = await lose(losing)
     assert codes(tick) == [RefusalCode.HALTED]
-    assert [record.intent.instrument.symbol for record in tick.plan.cancels] == ["C"]
+    assert [item.record.intent.instrument.symbol for item in tick.plan.cancels] == ["C"]
     await losing.tick(minute(5))
     assert losing.order("C").state is OrderState.CANCELLED
     assert [o.intent.instrument.symbol for o in losing.broker.submitted] == ["C", "A"]
@@ -432,7 +458,156 @@ async def test_the_peak_of_a_position_is_kept_and_never_falls(floor):
 async def test_a_guard_that_did_not_move_is_not_written_again(floor):
     desk = floor({"A": busy(*[10_000] * 20)}, {})
     held(desk, 100)
-    assert [len((await desk.tick(minute(n))).plan.guards) for n in range(2, 8)] == [0] * 6
+    # The first look sets the stop for good; nothing moves after it.
+    assert [len((await desk.tick(minute(n))).plan.guards) for n in range(2, 8)] == [1, *[0] * 5]
+
+
+async def test_what_moved_in_the_tick_that_made_the_guard_is_kept(floor):
+    desk = floor({"A": busy(10_000, 10_000, 10_300, *[10_100] * 9)}, {})
+    held(desk, 100)
+    await desk.tick(minute(3))
+    guard = desk.protections()["A"]
+    assert (guard.peak_price, guard.state) == (Decimal(10_300), ExitState.BREAK_EVEN)
+    assert guard.stop_basis is StopBasis.SET
+
+
+async def test_a_look_on_older_books_moves_no_guard_back(floor):
+    desk = floor({"A": busy(10_000, 10_000, 10_300, *[10_100] * 9)}, {})
+    held(desk, 100)
+    old = await desk.look(minute(2))
+    await desk.tick(minute(3))
+    late = replace(old, at=minute(4), quotes=(await desk.look(minute(4))).quotes)
+    journal(desk.store, decide(late, POLICY))
+    guard = desk.protections()["A"]
+    assert (guard.peak_price, guard.state) == (Decimal(10_300), ExitState.BREAK_EVEN)
+
+
+async def test_a_locked_position_is_sold_at_break_even_and_loses_nothing(floor):
+    desk = floor({"A": busy(10_000, 10_000, 10_300, 10_040, *[10_030] * 9)}, {})
+    held(desk, 1000)
+    await desk.tick(minute(3))
+    assert (await desk.tick(minute(4))).sent == ()
+    tick = await desk.tick(minute(5))
+    assert wants(tick) == [("A", "SELL", 1000, "break_even")]
+    assert "break-even after costs 10030" in tick.plan.verdicts[0].decision.rationale
+
+
+async def test_a_restart_in_mid_trail_goes_on_where_it_was(floor, tmp_path):
+    desk = floor({"A": busy(10_000, 10_000, 11_000, 10_570, *[10_560] * 5)}, {})
+    desk.store = DuckStore(tmp_path / "state.duckdb")
+    held(desk, 100)
+    await desk.tick(minute(2))
+    journal(desk.store, decide(with_atr(await desk.look(minute(3)), 2.0), POLICY))
+    guard = desk.protections()["A"]
+    assert (guard.state, guard.trail_atr) == (ExitState.TRAILING, Decimal(220))
+    desk.store = DuckStore(tmp_path / "state.duckdb")
+    assert desk.protections()["A"] == guard
+    # The trail is two ranges of 220 won below 11,000.
+    assert (await desk.tick(minute(4))).sent == ()
+    assert wants(await desk.tick(minute(5))) == [("A", "SELL", 100, "trail")]
+
+
+async def test_the_range_of_the_first_look_sets_the_stop_in_korea(floor):
+    desk = floor({"A": busy(*[10_000] * 9)}, {})
+    held(desk, 100)
+    journal(desk.store, decide(with_atr(await desk.look(minute(2)), 2.5), POLICY))
+    # 250 won of range, twice, against an average price of 10,010.
+    assert desk.protections()["A"].stop_loss_pct == -4.995
+
+
+@pytest.mark.parametrize("word", ["reject", "rate limit"])
+async def test_an_exit_that_was_not_taken_is_decided_again(floor, word):
+    desk = floor({"A": busy(10_000, 10_000, *[9_650] * 9)}, {})
+    held(desk, 100)
+    desk.broker.script = [word]
+    assert len((await desk.tick(minute(3))).sent) == 1
+    assert desk.protections()["A"].state is ExitState.EXITING
+    assert await desk.holding() == 100
+    assert [want[3] for want in wants(await desk.tick(minute(4)))] == ["hard_stop"]
+    await desk.tick(minute(5))
+    assert await desk.holding() == 0
+
+
+async def test_an_exit_the_price_fell_through_is_cancelled_and_decided_again(floor):
+    rows = [*busy(10_000, 10_000), *still(9_650, 2), *still(9_300, 2), *busy(*[9_300] * 9)]
+    desk = floor({"A": rows}, {}, policy=waiting(exit_wait=timedelta(seconds=90)))
+    held(desk, 100)
+    for n in range(3, 12):
+        await desk.tick(minute(n))
+    sells = [o.intent for o in desk.broker.submitted]
+    assert [intent.reason for intent in sells] == [IntentReason.HARD_STOP] * 2
+    assert sells[1].limit_price < sells[0].limit_price
+    assert await desk.holding() == 0
+
+
+async def test_losers_are_left_at_the_end_of_the_session_and_winners_stay(floor):
+    policy = guarded_by(at_session_end=SessionEnd.CLOSE_LOSERS, session_end_minutes=20)
+    rows = {"A": busy(*[10_000] * 9), "B": busy(10_000, 10_000, *[10_100] * 9)}
+    desk = floor(rows, {}, policy=policy)
+    held(desk, 100, "A")
+    held(desk, 100, "B")
+    assert (await desk.tick(CLOSE - timedelta(minutes=21))).sent == ()
+    tick = await desk.tick(CLOSE - timedelta(minutes=20))
+    assert wants(tick) == [("A", "SELL", 100, "session_end")]
+
+
+async def test_a_position_below_break_even_is_left_after_its_sessions(floor):
+    desk = floor({"A": busy(*[10_000] * 9)}, {}, policy=guarded_by(time_stop_sessions=2))
+    held(desk, 100)
+    view = await desk.look(minute(2))
+    assert decide(view, desk.policy).approved == ()
+    position = view.books.positions["A"]
+    for opened, sold in ((date(2025, 9, 2), False), (date(2025, 9, 1), True)):
+        older = {"A": replace(position, opened_on=opened)}
+        plan = decide(replace(view, books=replace(view.books, positions=older)), desk.policy)
+        assert [o.intent.reason for o in plan.approved] == [IntentReason.TIME_STOP] * sold
+
+
+async def test_a_stale_quote_decides_nothing_at_all(floor):
+    desk = floor({"A": busy(10_000, 10_000, *[9_000] * 9), "B": busy(*[10_000] * 9)}, {"B": CHEAP})
+    held(desk, 100)
+    old = {"at": minute(4) - POLICY.exits.quote_max_age - timedelta(seconds=1)}
+    desk.broker.quote_changes = {"A": old, "B": old}
+    assert (await desk.tick(minute(4))).plan.approved == ()
+    just = {"at": minute(5) - POLICY.exits.quote_max_age}
+    desk.broker.quote_changes = {"A": just, "B": just}
+    assert [want[0] for want in wants(await desk.tick(minute(5)))] == ["A", "B"]
+
+
+async def test_a_position_nobody_can_price_is_told_after_three_looks(floor):
+    desk = floor({"A": busy(*[10_000] * 30)}, {})
+    held(desk, 100)
+    blind = {"A": {"last": Decimal(0)}}
+    seen = []
+    for n in range(2, 16):
+        desk.broker.quote_changes = blind if n < 8 or n > 9 else {}
+        seen.append(alerts(await desk.tick(minute(n))))
+    told = [("A", "blind")]
+    assert seen == [[], [], *[told] * 4, [], [], [], [], *[told] * 4]
+    assert desk.notifier.kinds().count("stop_blind") == 2
+    assert len({n.notification_id for n in desk.notifier.told if n.kind == "stop_blind"}) == 2
+
+
+async def test_reduce_all_sells_a_position_whose_cost_is_unknown(floor):
+    desk = floor({"A": busy(*[10_000] * 9)}, {}, rule(ALWAYS, "REDUCE_ALL"))
+    held(desk, 100)
+    view = await desk.look(minute(2))
+    account = view.books.account
+    free = replace(account.holdings[0], average_price=Decimal(0))
+    books = replace(view.books, account=replace(account, holdings=(free,)))
+    plan = decide(replace(view, books=books), POLICY)
+    assert [o.intent.reason for o in plan.approved] == [IntentReason.REDUCE_ALL]
+
+
+async def test_reduce_all_without_shares_to_sell_is_a_refusal(floor):
+    desk = floor({"A": busy(*[10_000] * 9)}, {}, rule(ALWAYS, "REDUCE_ALL"))
+    held(desk, 100)
+    view = await desk.look(minute(2))
+    account = view.books.account
+    stuck = replace(account.holdings[0], sellable=0)
+    books = replace(view.books, account=replace(account, holdings=(stuck,)))
+    plan = decide(replace(view, books=books), POLICY)
+    assert [refusal.code for refusal in plan.refused] == [RefusalCode.NOT_HELD]
 
 
 async def test_every_tick_writes_what_it_saw_and_how_it_matched(floor):
@@ -449,5 +624,97 @@ async def test_every_tick_writes_what_it_saw_and_how_it_matched(floor):
 async def test_an_entry_life_is_counted_from_its_decision(floor):
     desk = floor({"A": still(10_000, 60)}, {"A": CHEAP})
     await desk.tick(minute(2))
-    assert (await desk.tick(minute(17) - timedelta(seconds=1))).plan.cancels == ()
-    assert len((await desk.tick(minute(17))).plan.cancels) == 1
+    assert (await desk.tick(minute(4) - timedelta(seconds=1))).plan.cancels == ()
+    assert len((await desk.tick(minute(4))).plan.cancels) == 1
+
+
+# --- the guards, on the floor ---------------------------------------------------------------------
+
+
+NO_CHASE = replace(POLICY, guards=GuardLimits(chase_gain_pct=0, repeat_after=timedelta(0)))
+
+
+async def test_a_losing_exit_pauses_the_symbol_across_a_restart(floor, tmp_path):
+    plan = [when("price <= 9500", "SELL"), when("price <= 10000")]
+    rows = busy(10_000, 10_000, 10_000, 9_500, 9_500, *[10_000] * 160)
+    desk = floor({"A": rows}, {"A": plan})
+    desk.store = DuckStore(tmp_path / "state.duckdb")
+    for n in range(2, 7):
+        await desk.tick(minute(n))
+    sold_at = desk.order(side=Side.SELL).events[-1].at
+    desk.store = DuckStore(tmp_path / "state.duckdb")
+    early = await desk.tick(sold_at + timedelta(minutes=120) - timedelta(seconds=1))
+    assert early.sent == ()
+    late = await desk.tick(sold_at + timedelta(minutes=120))
+    assert [order.intent.side for order in late.plan.approved] == [Side.BUY]
+    assert [sent.state for sent in late.sent] == [OrderState.ACCEPTED]
+
+
+@pytest.mark.parametrize(("above", "refused"), [(0, []), (10, [RefusalCode.ABOVE_LAST_SALE])])
+async def test_after_a_winning_exit_an_equal_price_is_bought_and_a_higher_one_is_not(
+    floor, above, refused
+):
+    plan = [when("unrealized_pnl_pct > 1", "SELL"), when("price <= 10400")]
+    rows = busy(10_000, 10_000, 10_000, *[10_300] * 9)
+    desk = floor({"A": rows}, {"A": plan}, policy=NO_CHASE)
+    for n in range(2, 5):
+        await desk.tick(minute(n))
+    await desk.books(minute(5) - timedelta(seconds=1))
+    with desk.store.read() as reader:
+        sale = reader.fills("KR")[-1]
+    assert sale.side is Side.SELL
+    desk.broker.quote_changes = {"A": {"last": sale.price + above}}
+    tick = await desk.tick(minute(5))
+    assert tick.books.account.holding("A") is None
+    assert codes(tick) == refused
+    assert [s.state for s in tick.sent] == [OrderState.ACCEPTED] * (not refused)
+
+
+async def test_the_high_of_a_day_of_large_gains_is_left_alone(floor):
+    plan = [when("price > 1")]
+    desk = floor({"A": busy(*[10_500] * 9)}, {"A": plan})
+    quote = {"previous_close": Decimal(10_000), "high": Decimal(10_500)}
+    desk.broker.quote_changes = {"A": quote}
+    assert codes(await desk.tick(minute(2))) == [RefusalCode.CHASING_HIGH]
+    desk.broker.quote_changes = {"A": {**quote, "high": Decimal(10_600)}}
+    assert len((await desk.tick(minute(3))).sent) == 1
+
+
+async def test_an_order_unknown_in_another_market_stops_this_one_until_it_is_settled(floor):
+    desk = floor({"A": busy(*[10_000] * 9), "B": busy(*[10_000] * 9)}, {"A": CHEAP})
+    held(desk, 10, "B")
+    intent = replace(
+        an_entry(minute(1), symbol="AAPL").intent,
+        instrument=Instrument("AAPL", Market.US_NASDAQ),
+        currency=Currency.USD,
+    )
+    states = [OrderState.INTENDED, OrderState.SENDING, OrderState.UNKNOWN]
+    life = [OrderEvent(intent.intent_id, n, s, minute(1)) for n, s in enumerate(states)]
+    with desk.store.write() as tx:
+        tx.append([intent, *life[:2]])
+    # On its way a moment ago is no reason to stop; without an answer for half a minute is.
+    assert not (await desk.books(minute(1) + timedelta(seconds=29))).unknown
+    assert (await desk.books(minute(1) + timedelta(seconds=30))).unknown
+    with desk.store.write() as tx:
+        tx.append(life[2:])
+    tick = await desk.tick(minute(2))
+    assert (tick.sent, codes(tick)) == ((), [RefusalCode.UNKNOWN_ORDER])
+    with desk.store.write() as tx:
+        tx.append([OrderEvent(intent.intent_id, 3, OrderState.NOT_SENT, minute(3))])
+    assert len((await desk.tick(minute(3))).sent) == 1
+
+
+async def test_under_the_order_lock_an_order_unknown_in_another_market_stops_this_one(floor):
+    desk = floor({"A": busy(*[10_000] * 9)}, {"A": CHEAP})
+    books, plan = await desk.plan(minute(2))
+    intent = replace(
+        an_entry(minute(1), symbol="AAPL").intent,
+        instrument=Instrument("AAPL", Market.US_NASDAQ),
+        currency=Currency.USD,
+    )
+    states = (OrderState.INTENDED, OrderState.SENDING)
+    with desk.store.write() as tx:
+        life = [OrderEvent(intent.intent_id, n, s, minute(2)) for n, s in enumerate(states)]
+        tx.append([intent, *life])
+    (sent,) = await desk.act(books, plan)
+    assert (sent.state, sent.code) == (OrderState.REFUSED, RefusalCode.UNKNOWN_ORDER)

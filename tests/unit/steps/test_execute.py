@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
+
 import pytest
 
 from tests.trading_fakes import (
     KR,
+    POLICY,
     Died,
     MakeFloor,
     an_entry,
@@ -16,6 +20,7 @@ from tests.trading_fakes import (
 from tests.unit.twin.handmade_tape import SESSION, minute
 from trading_core.errors import CircuitBreakerTripped, StoreBusy
 from trading_core.model.journal import Halt, HaltKind
+from trading_core.model.limits import UnfilledPolicy
 from trading_core.model.order import OrderEvent, OrderState, RefusalCode, Side
 from trading_core.steps import execute, operate
 
@@ -35,8 +40,13 @@ def fills(floor):
 
 @pytest.fixture
 def rests(floor):
-    """One stock at 10,000 won in which nothing trades, so every order rests."""
-    return floor({"A": still(10_000, 30)}, {"A": CHEAP})
+    """One stock at 10,000 won in which nothing trades, so every order rests.
+
+    What does not fill is cancelled after a quarter of an hour, and the ask is too dear to chase.
+    """
+    patient = UnfilledPolicy(entry_wait=timedelta(minutes=15), max_gap_pct=0.0)
+    policy = replace(POLICY, unfilled=patient)
+    return floor({"A": still(10_000, 30)}, {"A": CHEAP}, policy=policy)
 
 
 def journaled(desk, order):
@@ -331,7 +341,7 @@ async def test_another_run_that_finds_the_order_in_the_book_first_does_no_harm(f
 # --- cancelling ---------------------------------------------------------------------------------
 
 
-async def test_an_entry_that_waited_a_quarter_of_an_hour_is_cancelled(rests):
+async def test_an_entry_that_waited_long_enough_is_cancelled(rests):
     await rests.tick(minute(2))
     await rests.tick(minute(16))
     assert rests.states()[-1] == "accepted"
@@ -409,15 +419,19 @@ async def test_a_stop_the_price_ran_away_from_is_cancelled_and_sent_again_lower(
     assert desk.order(side=Side.SELL).intent.limit_price == 9_410
     for n in range(5, 12):
         await desk.tick(minute(n))
-    assert desk.order(side=Side.SELL).intent.limit_price == 8_820
+    sells = [o.intent for o in desk.broker.submitted if o.intent.side is Side.SELL]
+    assert [intent.limit_price for intent in sells] == [9_410, 8_820, None]
     assert await desk.holding() == 0
     assert desk.order(side=Side.SELL).state is OrderState.FILLED
 
 
-async def test_an_exit_that_can_still_fill_is_left_alone(floor):
+async def test_an_exit_that_can_still_fill_is_left_alone_for_twice_the_wait(floor):
     rows = [*busy(10_000, 10_000), *still(9_600, 20)]
-    desk = floor({"A": rows}, {"A": CHEAP})
-    for n in (2, 3, 5, 10, 20):
+    policy = replace(POLICY, unfilled=UnfilledPolicy(exit_wait=timedelta(minutes=2)))
+    desk = floor({"A": rows}, {"A": CHEAP}, policy=policy)
+    for n in (2, 3, 5, 6):
         await desk.tick(minute(n))
     assert desk.broker.cancelled == []
     assert desk.states(side=Side.SELL) == ["intended", "sending", "accepted"]
+    await desk.tick(minute(7))
+    assert desk.order(side=Side.SELL).events[-1].code == "stuck"

@@ -143,7 +143,7 @@ async def test_nothing_planned_and_nothing_held_is_an_empty_frame(floor):
 
 
 async def test_a_market_that_gives_no_quote_at_all_fails_the_tick_before_anything_is_wanted(desk):
-    async def quotes(instruments):
+    async def quotes(instruments, *, held):
         raise BrokerUnavailable("no answer")
 
     desk.broker.quotes = quotes

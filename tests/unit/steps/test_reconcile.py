@@ -22,10 +22,11 @@ from tests.trading_fakes import (
     when,
 )
 from tests.unit.twin.handmade_tape import CLOSE, SESSION, flat, make_tape, minute
+from trading_core.adapters.duck.rows import PROTECTIONS
 from trading_core.errors import BrokerUnavailable
 from trading_core.model.journal import HaltKind
 from trading_core.model.order import OrderEvent, OrderState, RefusalCode, Side
-from trading_core.model.portfolio import PositionOrigin
+from trading_core.model.portfolio import ExitState, PositionOrigin
 from trading_core.rules.positions import fold_positions
 from trading_core.steps import operate
 from trading_core.steps.execute import journal
@@ -73,6 +74,11 @@ def leave_sending(desk, intent):
                 ),
             ]
         )
+
+
+def guard_rows(desk):
+    with desk.store.read() as reader:
+        return reader._select(PROTECTIONS)
 
 
 def curve(desk, session=SESSION):
@@ -289,7 +295,7 @@ async def test_orders_left_working_expire_with_their_session(rests):
     assert rests.order().state is OrderState.EXPIRED
     assert books.session == NEXT
     assert books.working == frozenset()
-    assert books.tried_today == frozenset()
+    assert books.history.tries == {}
 
 
 async def test_fills_of_a_day_nobody_reconciled_are_booked_the_day_after(fills):
@@ -431,6 +437,27 @@ async def test_a_guard_is_not_made_anew_by_later_fills_or_looks(floor):
     for n in range(6, 20):
         await desk.books(minute(n))
     assert desk.protections()["A"] == first
+
+
+async def test_a_guard_from_before_positions_were_named_goes_on_in_its_state(floor):
+    desk = floor({"A": busy(*[10_000] * 9)}, {})
+    desk.venue.advance_to(minute(1))
+    desk.by_hand(Side.BUY, 30, 10_010)
+    await desk.books(minute(2))
+    (row,) = guard_rows(desk)
+    older = replace(
+        row.protection,
+        opened_at=None,
+        state=ExitState.TRAILING,
+        armed=ExitState.TRAILING,
+        peak_price=Decimal(10_400),
+    )
+    with desk.store.write() as tx:
+        tx._rows("DELETE FROM protections")
+        tx.append([replace(row, protection=older)])
+    books = await desk.books(minute(3))
+    named = replace(older, opened_at=books.positions["A"].opened_at, updated_at=minute(3))
+    assert books.protections["A"] == desk.protections()["A"] == named
 
 
 # --- the account ---------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -15,7 +16,7 @@ from trading_core.model.journal import Notification
 from trading_core.model.order import Refusal, RefusalCode, Side
 from trading_core.steps.desk import Verdict
 from trading_core.steps.report import TickReport
-from trading_core.steps.tell import of_books, of_plan, of_playbook, tell
+from trading_core.steps.tell import of_books, of_plan, of_playbook, tell, tell_again
 from trading_core.steps.tick import TickPlan, decide
 
 CHEAP = [when("price <= 10000")]
@@ -119,6 +120,38 @@ async def test_a_stop_that_is_near_is_told_once_a_day(floor):
     assert desk.notifier.kinds().count("stop_near") == 1
 
 
+async def test_each_approach_to_a_stop_is_told_once_and_so_is_its_breach(floor):
+    prices = [10_000, 10_000, 9_740, 9_750, 9_740, 10_000, 9_740, 9_740, *[9_650] * 9]
+    desk = floor({"A": busy(*prices)}, {})
+    desk.venue.advance_to(minute(1))
+    desk.by_hand(Side.BUY, 10, 10_010)
+    desk.broker.script = ["reject"] * 9
+    kinds = []
+    for n in range(2, 13):
+        before = len(desk.notifier.told)
+        await desk.tick(minute(n))
+        kinds += [(n, t.kind) for t in desk.notifier.told[before:] if t.kind.startswith("stop")]
+    assert kinds == [(3, "stop_near"), (7, "stop_near"), (9, "stop_breached")]
+    texts = [t.text for t in desk.notifier.told if t.kind.startswith("stop")]
+    assert texts[0] == "A: 9740 is close to the stop 9709.7"
+    assert texts[2] == "A: 9650 (-3.60 %) is at or below the stop 9709.7"
+
+
+async def test_a_position_without_a_price_is_a_critical_alert(floor):
+    desk = floor({"A": busy(*[10_000] * 9)}, {})
+    desk.venue.advance_to(minute(1))
+    desk.by_hand(Side.BUY, 10, 10_010)
+    await desk.tick(minute(2))
+    desk.broker.quote_changes = {"A": {"halted": True}}
+    for n in range(3, 9):
+        await desk.tick(minute(n))
+    (told,) = [t for t in desk.notifier.told if t.kind == "stop_blind"]
+    assert (told.level, told.text) == (
+        "critical",
+        "A: no usable price since 00:03:00 UTC: nothing guards it",
+    )
+
+
 async def test_a_notifier_that_is_down_stops_no_order(floor):
     desk = floor({"A": busy(*[10_000] * 9)}, {"A": CHEAP})
     desk.notifier.takes = False
@@ -159,3 +192,24 @@ async def test_a_fat_finger_is_told(floor):
     plan = TickPlan(minute(2), (Verdict(verdict.decision, verdict.intent, refusal),))
     (told,) = of_plan(plan, desk.group)
     assert (told.kind, told.text) == ("fat_finger", "refused BUY 99 A: too much")
+
+
+async def test_what_was_not_delivered_is_sent_again_once_and_then_never():
+    store, notifier = DuckStore(":memory:"), FakeNotifier(takes=False)
+    assert not await tell(notifier, store, [note("a"), note("b")])
+    assert not await tell_again(notifier, store, minute(2))
+    assert [n.notification_id for n in notifier.told] == ["a", "b", "a"]
+    notifier.takes = True
+    assert await tell_again(notifier, store, minute(3))
+    assert [n.notification_id for n in notifier.told[3:]] == ["a", "b"]
+    assert await tell_again(notifier, store, minute(4))
+    assert len(notifier.told) == 5
+    assert stored(store) == {"a": False, "a+again": True, "b": False, "b+again": True}
+
+
+async def test_what_could_not_be_told_a_day_ago_is_left_alone():
+    store, notifier = DuckStore(":memory:"), FakeNotifier(takes=False)
+    await tell(notifier, store, [note("a")])
+    notifier.takes = True
+    assert await tell_again(notifier, store, minute(1) + timedelta(days=1, seconds=1))
+    assert len(notifier.told) == 1

@@ -11,7 +11,9 @@ from typing import TypeAlias
 
 from duckdb import CatalogException, DuckDBPyConnection
 
-from trading_core.adapters.duck.schema import CONTEXT_LAYERS, TABLES, VIEWS
+from trading_core.adapters.duck.halt_rows import HALT_TABLES
+from trading_core.adapters.duck.schema import CONTEXT_LAYERS, TABLES
+from trading_core.adapters.duck.views import CHASES, GUARDS, VIEWS
 from trading_core.errors import SchemaTooNew, StoreError
 
 Migration: TypeAlias = Callable[[DuckDBPyConnection], None]
@@ -34,7 +36,40 @@ def describe_context_layers(connection: DuckDBPyConnection) -> None:
     connection.executemany("INSERT INTO context_metadata VALUES (?, ?, ?, ?)", CONTEXT_LAYERS)
 
 
-MIGRATIONS: tuple[Migration, ...] = (create_tables, create_views, describe_context_layers)
+def follow_guards(connection: DuckDBPyConnection) -> None:
+    """Guards know their position and what armed them, and are merged when they are read.
+
+    Rows lose their key, because two looks of one moment are two rows. ``guards`` is the newest
+    guard of each symbol: of all rows about that position the highest state and peak, the tightest
+    stop and trail. So a process that knew older rows cannot move a guard back.
+    """
+    for statement in GUARDS:
+        connection.execute(statement)
+
+
+def levels_of_halts(connection: DuckDBPyConnection) -> None:
+    """Halts say how much they stop and which loss was accepted; kill switches are written down.
+
+    Halts from before forbid entries alone, as they always did.
+    """
+    for statement in HALT_TABLES:
+        connection.execute(statement)
+
+
+def chases_of_orders(connection: DuckDBPyConnection) -> None:
+    """An order says which unfilled one it follows; those from before follow none."""
+    for statement in CHASES:
+        connection.execute(statement)
+
+
+MIGRATIONS: tuple[Migration, ...] = (
+    create_tables,
+    create_views,
+    describe_context_layers,
+    follow_guards,
+    levels_of_halts,
+    chases_of_orders,
+)
 
 
 def schema_version(connection: DuckDBPyConnection) -> int:
@@ -48,7 +83,8 @@ def schema_version(connection: DuckDBPyConnection) -> int:
     try:
         row = connection.execute("SELECT max(version) FROM schema_migrations").fetchone()
     except CatalogException:
-        if connection.execute("SELECT 1 FROM duckdb_tables() LIMIT 1").fetchone():
+        tables = "SELECT 1 FROM duckdb_tables() WHERE database_name = current_database()"
+        if connection.execute(tables).fetchone():
             raise StoreError("it holds the tables of another program") from None
         return 0
     return int(row[0]) if row else 0

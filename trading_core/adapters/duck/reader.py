@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any, TypeVar, cast
 
 from duckdb import DuckDBPyConnection
 
-from trading_core.adapters.duck import rows
+from trading_core.adapters.duck import halt_rows, rows
 from trading_core.adapters.duck.codecs import from_micros, tidy, to_micros
 from trading_core.adapters.duck.tables import Table
 from trading_core.model.journal import (
@@ -17,15 +18,18 @@ from trading_core.model.journal import (
     ContextLayer,
     Decision,
     DecisionOutcome,
+    DeploymentSwitch,
     EquityPoint,
     Halt,
+    KillRow,
     LlmCall,
     MatchRow,
+    Notification,
     ObservationRow,
     Scorecard,
 )
 from trading_core.model.market import Instrument, Market
-from trading_core.model.order import Fill, OrderEvent, OrderRecord, OrderState
+from trading_core.model.order import Fill, OrderEvent, OrderIntent, OrderRecord, OrderState
 from trading_core.model.playbook import Playbook
 from trading_core.model.portfolio import AdoptedLot, Protection
 
@@ -49,6 +53,35 @@ class Where:
 
     def __str__(self) -> str:
         return f"WHERE {' AND '.join(self.terms)}" if self.terms else ""
+
+
+_FEW = 500
+
+
+def among(column: str, values: Sequence[str]) -> Where:
+    """Rows whose column has one of these values.
+
+    A short list is searched as it is: a hash table would take longer to plan than to use.
+    """
+    short = f"list_contains(?::VARCHAR[], {column})"
+    term = short if len(values) < _FEW else f"{column} IN (SELECT unnest(?::VARCHAR[]))"
+    return Where().also(term, list(values))
+
+
+_UNSETTLED = f"""intent_id NOT IN (
+    SELECT intent_id FROM order_events GROUP BY intent_id
+    HAVING arg_max(state, sequence) IN ({_FINAL_STATES})
+)"""
+
+
+def _record(
+    wish: OrderIntent,
+    events: Sequence[OrderEvent],
+    filled_quantity: int = 0,
+    filled_amount: Decimal = Decimal(0),
+) -> OrderRecord:
+    state = events[-1].state if events else OrderState.INTENDED
+    return OrderRecord(wish, state, tuple(events), filled_quantity, filled_amount)
 
 
 class DuckReader:
@@ -96,37 +129,37 @@ class DuckReader:
     ) -> Sequence[OrderRecord]:
         return self._orders(Where(market=market, session=session))
 
-    def unsettled_orders(self, market: str) -> Sequence[OrderRecord]:
-        return self._orders(Where(market=market).also(f"state NOT IN ({_FINAL_STATES})"))
+    def order(self, intent_id: str) -> OrderRecord | None:
+        return next(iter(self._orders(Where(intent_id=intent_id))), None)
 
-    def live_orders(self, market: str, session: date) -> Sequence[OrderRecord]:
-        alive = f"(session = ? OR state NOT IN ({_FINAL_STATES}))"
+    def unsettled_orders(self, market: str | None = None) -> Sequence[OrderRecord]:
+        return self._orders(Where(market=market).also(_UNSETTLED))
+
+    def live_orders(self, market: str | None, session: date) -> Sequence[OrderRecord]:
+        alive = f"(session = ? OR {_UNSETTLED})"
         return self._orders(Where(market=market).also(alive, session))
 
     def _orders(self, where: Where) -> list[OrderRecord]:
-        wanted = f"SELECT intent_id FROM order_states {where}"
+        """Intents with their events and what was filled of them.
+
+        Three short statements: the view that joins them takes longer to plan than they all do.
+        """
+        wishes = self._select(rows.ORDER_INTENTS, where, "t.created_at, t.id")
+        theirs = among("intent_id", [wish.intent_id for wish in wishes])
         events: dict[str, list[OrderEvent]] = {}
-        for event in self._select(
-            rows.ORDER_EVENTS,
-            Where().also(f"intent_id IN ({wanted})", *where.parameters),
-            "t.intent_id, t.sequence",
-        ):
+        for event in self._select(rows.ORDER_EVENTS, theirs, "t.intent_id, t.sequence"):
             events.setdefault(event.intent_id, []).append(event)
-        intent = rows.ORDER_INTENTS
-        found = self._rows(
-            f"SELECT state, filled_quantity, filled_amount, {intent.select('o')}"
-            f" FROM order_states o {where} ORDER BY o.created_at, o.id",
-            where.parameters,
-        )
-        return [
-            OrderRecord(
-                intent=(wish := intent.decode(row[3:])),
-                state=OrderState(row[0]),
-                events=tuple(events.get(wish.intent_id, ())),
-                filled_quantity=row[1],
-                filled_amount=tidy(row[2]),
+        filled = {
+            intent_id: (quantity, tidy(amount))
+            for intent_id, quantity, amount in self._rows(
+                "SELECT intent_id, sum(quantity)::BIGINT, sum(amount)::DECIMAL(38, 10)"
+                f" FROM fills {theirs} GROUP BY intent_id",
+                theirs.parameters,
             )
-            for row in found
+        }
+        return [
+            _record(wish, events.get(wish.intent_id, ()), *filled.get(wish.intent_id, ()))
+            for wish in wishes
         ]
 
     def fills(self, market: str | None = None, session: date | None = None) -> Sequence[Fill]:
@@ -136,20 +169,32 @@ class DuckReader:
         return self._select(rows.ADOPTED_LOTS, Where(market=market), "t.adopted_at, t.lot_id")
 
     def protections(self, market: str) -> dict[str, Protection]:
-        found = self._select(
-            rows.PROTECTIONS, Where(market=market), newest="symbol: updated_at DESC, session"
+        where = Where(market=market)
+        columns = rows.PROTECTIONS.select("t")
+        found = self._rows(
+            f"SELECT {columns} FROM guards t {where} ORDER BY symbol", where.parameters
         )
-        return {row.protection.symbol: row.protection for row in found}
+        guards = (rows.PROTECTIONS.decode(row).protection for row in found)
+        return {guard.symbol: guard for guard in guards}
 
     def open_halts(self) -> Sequence[Halt]:
         where = Where().also("lifted_at IS NULL")
-        return self._select(rows.HALTS, where, "t.raised_at, t.halt_id")
+        return self._select(halt_rows.HALTS, where, "t.raised_at, t.halt_id")
 
     def halts(self, session_from: datetime | None = None) -> Sequence[Halt]:
         where = Where()
         if session_from is not None:
             where.also("raised_at >= make_timestamptz(?::BIGINT)", to_micros(session_from))
-        return self._select(rows.HALTS, where, "t.raised_at, t.halt_id")
+        return self._select(halt_rows.HALTS, where, "t.raised_at, t.halt_id")
+
+    def kill_rows(self, kill_id: str | None = None) -> Sequence[KillRow]:
+        where = Where()
+        if kill_id is not None:
+            where.also("kill_id = ?", kill_id)
+        return self._select(halt_rows.KILL_ROWS, where, "t.id")
+
+    def deployment_switches(self) -> Sequence[DeploymentSwitch]:
+        return self._select(halt_rows.DEPLOYMENT_SWITCHES, Where(), "t.id")
 
     def equity_curve(self, market: str, session: date) -> Sequence[EquityPoint]:
         where = Where(market=market, session=session)
@@ -240,6 +285,13 @@ class DuckReader:
         )
         return {str(name) for (name,) in found}
 
+    def undelivered(self, *, since: datetime) -> Sequence[Notification]:
+        where = Where().also("NOT t.delivered").also("t.sent_at >= ?", since)
+        where.also(
+            "t.notification_id || '+again' NOT IN (SELECT notification_id FROM notifications)"
+        )
+        return self._select(rows.NOTIFICATIONS, where, "t.sent_at, t.notification_id")
+
     def last_prices(self, market: str, session: date) -> dict[str, float]:
         found = self._rows(
             "SELECT symbol, arg_max((fields->>'price')::DOUBLE, observed_at) FROM observations"
@@ -276,6 +328,9 @@ class DuckReader:
 
     def total_rows(self) -> int:
         """Rows of all tables together."""
-        names = self._rows("SELECT table_name FROM duckdb_tables() WHERE NOT internal")
+        names = self._rows(
+            "SELECT table_name FROM duckdb_tables()"
+            " WHERE NOT internal AND database_name = current_database()"
+        )
         counts = (self._rows(f'SELECT count(*) FROM "{name}"') for (name,) in names)
         return sum(int(count) for [(count,)] in counts)

@@ -18,6 +18,7 @@ from trading_core.adapters.duck.codecs import (
     Codec,
     enum_of,
 )
+from trading_core.adapters.duck.halt_rows import DEPLOYMENT_SWITCHES, HALTS, KILL_ROWS
 from trading_core.adapters.duck.tables import Table, table
 from trading_core.model.journal import (
     BackupRecord,
@@ -26,8 +27,6 @@ from trading_core.model.journal import (
     Decision,
     DecisionOutcome,
     EquityPoint,
-    Halt,
-    HaltKind,
     LlmCall,
     MatchRow,
     Notification,
@@ -46,7 +45,13 @@ from trading_core.model.order import (
     Side,
 )
 from trading_core.model.playbook import Playbook
-from trading_core.model.portfolio import AdoptedLot, ExitState, PositionOrigin, Protection
+from trading_core.model.portfolio import (
+    AdoptedLot,
+    ExitState,
+    PositionOrigin,
+    Protection,
+    StopBasis,
+)
 from trading_core.rules.positions import ClosedTrade
 
 T = TypeVar("T")
@@ -157,6 +162,7 @@ ORDER_INTENTS = table(
         "currency": enum_of(Currency),
         "reason": enum_of(IntentReason),
         "created_at": TIME,
+        "chases": TEXT,
     },
     "intent_id",
     numbered=True,
@@ -292,21 +298,6 @@ EQUITY = table(
     "market session observed_at currency",
 )
 
-HALTS = table(
-    "halts",
-    Halt,
-    {
-        "halt_id": TEXT,
-        "kind": enum_of(HaltKind),
-        "scope": TEXT,
-        "reason": TEXT,
-        "raised_at": TIME,
-        "lifted_at": TIME,
-        "lifted_by": TEXT,
-    },
-    "halt_id",
-)
-
 LLM_CALLS = table(
     "llm_calls",
     LlmCall,
@@ -403,9 +394,19 @@ PROTECTIONS = table(
         "state": (enum_of(ExitState), "protection.state"),
         "peak_price": (DECIMAL, "protection.peak_price"),
         "updated_at": (TIME, "protection.updated_at"),
+        "opened_at": (TIME, "protection.opened_at"),
+        "stop_basis": (enum_of(StopBasis), "protection.stop_basis"),
+        "armed": (enum_of(ExitState), "protection.armed"),
+        "trail_atr": (DECIMAL, "protection.trail_atr"),
+        "approached_at": (TIME, "protection.approached_at"),
+        "blind_since": (TIME, "protection.blind_since"),
+        "blind_looks": (INTEGER, "protection.blind_looks"),
     },
-    "market session symbol updated_at",
+    "market session symbol updated_at opened_at stop_loss_pct take_profit_pct state peak_price"
+    " stop_basis armed trail_atr approached_at blind_since blind_looks",
     build=_protection_row,
+    moment="updated_at",
+    nullable_key=True,
 )
 
 # In the order they are written: what others stand on comes first.
@@ -421,6 +422,8 @@ RECORD_TABLES: tuple[Table[Any], ...] = (
     MATCHES,
     EQUITY,
     HALTS,
+    KILL_ROWS,
+    DEPLOYMENT_SWITCHES,
     LLM_CALLS,
     SCORECARDS,
     CONTEXTS,

@@ -1,8 +1,9 @@
 """``DuckStore``: the only door to the state, a DuckDB file that many short-lived processes share.
 
 DuckDB lets one process open a file for writing, and then nobody else even for reading. So nobody
-keeps it open: each ``with`` block takes the lock, opens, does its work in one transaction, closes.
-About 25 ms; a block must therefore hold no network call, no model call and no ``await``.
+keeps it open: each ``with`` block takes the lock, attaches the file, does its work in one
+transaction, detaches it. Others wait meanwhile, so a block must hold no network call, no model
+call and no ``await``.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 from uuid import uuid4
@@ -20,16 +21,12 @@ import duckdb
 from duckdb import DuckDBPyConnection
 
 from trading_core.adapters.duck.door import Deadline, Door
+from trading_core.adapters.duck.engine import CONFIG, attached
 from trading_core.adapters.duck.migrations import check_version, migrate, schema_version
 from trading_core.adapters.duck.reader import DuckReader
 from trading_core.adapters.duck.writer import DuckWriter
 from trading_core.errors import StoreBusy, StoreError
 
-# Never reach for the network to fetch an extension; JSON and ICU are built in.
-_CONFIG: dict[str, str | bool | int | float | list[str]] = {
-    "autoinstall_known_extensions": False,
-    "autoload_known_extensions": False,
-}
 # What a person can do about it, by what DuckDB says.
 _ADVICE = (
     ("is a directory", "name a file, not a folder"),
@@ -61,7 +58,7 @@ class DuckStore:
         self._door = Door(self._path, timeout_seconds)
         self._memory: DuckDBPyConnection | None = None
         if self._path is None:
-            self._memory = duckdb.connect(":memory:", config=_CONFIG)
+            self._memory = duckdb.connect(":memory:", config=CONFIG)
             migrate(self._memory)
 
     @contextmanager
@@ -179,17 +176,16 @@ class DuckStore:
     @contextmanager
     def _connection(self, deadline: Deadline, *, read_only: bool) -> Iterator[DuckDBPyConnection]:
         if self._memory is not None:
-            connection = self._memory.cursor()
-        else:
-            assert self._path is not None
+            with closing(self._memory.cursor()) as connection:
+                yield connection
+            return
+        assert self._path is not None
+        with ExitStack() as stack:
             with self._explained():
                 if not read_only and not self._path.exists():
                     _create(self._path)
-                connection = _open(self._path, deadline, read_only)
-        try:
+                connection = _open(self._path, deadline, stack, read_only=read_only)
             yield connection
-        finally:
-            connection.close()
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -218,20 +214,22 @@ def _create(path: Path) -> None:
     unborn = path.with_name(path.name + ".new")
     for leftover in (unborn, unborn.with_name(unborn.name + ".wal")):
         leftover.unlink(missing_ok=True)
-    with closing(duckdb.connect(str(unborn), config=_CONFIG)) as connection:
+    with attached(unborn, read_only=False) as connection:
         migrate(connection)
     unborn.replace(path)
 
 
-def _open(path: Path, deadline: Deadline, read_only: bool) -> DuckDBPyConnection:
-    """Open the file; waits for a program that has it open without our lock."""
+def _open(
+    path: Path, deadline: Deadline, stack: ExitStack, *, read_only: bool
+) -> DuckDBPyConnection:
+    """Attach the file; waits for a program that has it open without our lock."""
     opened: list[DuckDBPyConnection] = []
     holder = ""
 
     def attempt() -> bool:
         nonlocal holder
         try:
-            opened.append(duckdb.connect(str(path), read_only=read_only, config=_CONFIG))
+            opened.append(stack.enter_context(attached(path, read_only=read_only)))
         except duckdb.IOException as error:
             conflict = _LOCKED_BY.search(str(error))
             if conflict is None:
@@ -264,7 +262,7 @@ def count_rows(path: Path) -> int:
         StoreError: it does not open.
     """
     try:
-        with closing(duckdb.connect(str(path), read_only=True, config=_CONFIG)) as connection:
+        with closing(duckdb.connect(str(path), read_only=True, config=CONFIG)) as connection:
             return DuckReader(connection).total_rows()
     except duckdb.Error as error:
         raise StoreError(f"{path} is not a store that opens ({_first_line(error)})") from error

@@ -39,7 +39,8 @@ class Table(Generic[T]):
     that counts its rows. ``replaces`` names the columns that a newer row of the same key
     overwrites; the last of them is the time that makes it newer. ``moment`` is the time column in
     the key of a table without primary key: rows of one moment are told apart by looking no
-    further back than the oldest new row.
+    further back than the oldest new row. ``nullable_key`` says that a column of that key may be
+    null, and that two nulls are the same.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Table(Generic[T]):
     numbered: bool = False
     replaces: tuple[str, ...] = ()
     moment: str = ""
+    nullable_key: bool = False
 
     @property
     def read_columns(self) -> tuple[Column, ...]:
@@ -98,6 +100,7 @@ def table(
     numbered: bool = False,
     replaces: tuple[str, ...] = (),
     moment: str = "",
+    nullable_key: bool = False,
 ) -> Table[T]:
     """``columns`` maps a name to its codec, and to an attribute where that has another name."""
     made = [
@@ -116,4 +119,5 @@ def table(
         numbered,
         replaces,
         moment,
+        nullable_key,
     )

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from decimal import Decimal
 from typing import Any, TypeVar
 
 from duckdb import DuckDBPyConnection
 
 from trading_core.adapters.duck import rows
-from trading_core.adapters.duck.codecs import to_micros
-from trading_core.adapters.duck.reader import DuckReader, Where
+from trading_core.adapters.duck.codecs import DECIMAL, to_micros
+from trading_core.adapters.duck.reader import DuckReader, Where, among
 from trading_core.adapters.duck.tables import Table
 from trading_core.errors import IllegalTransition, StoreError
 from trading_core.model.order import TRANSITIONS, Fill, OrderEvent, OrderState, Side
@@ -65,7 +66,15 @@ class DuckWriter(DuckReader):
             unknown = ", ".join(sorted(kind.__name__ for kind in by_type))
             raise TypeError(f"not a record of the store: {unknown}")
 
-    def lift_halt(self, halt_id: str, *, at: datetime, by: str) -> None:
+    def lift_halt(
+        self,
+        halt_id: str,
+        *,
+        at: datetime,
+        by: str,
+        accepted_pnl_pct: Decimal | None = None,
+        accepted_on: date | None = None,
+    ) -> None:
         """Mark a halt as lifted; one that was lifted before stays as it is.
 
         Raises:
@@ -74,9 +83,10 @@ class DuckWriter(DuckReader):
         if not self._rows("SELECT 1 FROM halts WHERE halt_id = ?", [halt_id]):
             raise StoreError(f"there is no halt {halt_id!r}; ask `status` for the open ones")
         self._rows(
-            "UPDATE halts SET lifted_at = make_timestamptz(?::BIGINT), lifted_by = ?"
+            "UPDATE halts SET lifted_at = make_timestamptz(?::BIGINT), lifted_by = ?,"
+            " accepted_pnl_pct = ?::VARCHAR::DECIMAL(38, 10), accepted_on = ?::DATE"
             " WHERE halt_id = ? AND lifted_at IS NULL",
-            [to_micros(at), by, halt_id],
+            [to_micros(at), by, DECIMAL.encode(accepted_pnl_pct), accepted_on, halt_id],
         )
 
     def acquire_lease(self, name: str, owner: str, at: datetime, ttl: timedelta) -> bool:
@@ -125,11 +135,14 @@ class DuckWriter(DuckReader):
         if not events:
             return []
         ids = sorted({event.intent_id for event in events})
-        among = Where().also("intent_id IN (SELECT unnest(?::VARCHAR[]))", ids)
+        theirs = among("intent_id", ids)
         lives: dict[str, list[OrderEvent]] = {
-            intent.intent_id: [] for intent in self._select(rows.ORDER_INTENTS, among)
+            intent_id: []
+            for (intent_id,) in self._rows(
+                f"SELECT intent_id FROM order_intents {theirs}", theirs.parameters
+            )
         }
-        for event in self._select(rows.ORDER_EVENTS, among, "t.intent_id, t.sequence"):
+        for event in self._select(rows.ORDER_EVENTS, theirs, "t.intent_id, t.sequence"):
             lives[event.intent_id].append(event)
         new: list[OrderEvent] = []
         for event in events:
@@ -177,7 +190,9 @@ class DuckWriter(DuckReader):
 
 def _append_to_series(table: Table[Any], source: str, columns: str) -> str:
     """Insert in the given order what is not there yet, without the help of an index."""
-    same = " AND ".join(f't."{name}" = n."{name}"' for name in table.key)
+    # The looser comparison costs a sixth more at 2 M rows, so it is for those who need it.
+    equals = "IS NOT DISTINCT FROM" if table.nullable_key else "="
+    same = " AND ".join(f't."{name}" {equals} n."{name}"' for name in table.key)
     return (
         f"INSERT INTO {table.name} ({columns})"
         f" WITH n AS ({source}, unnest(range(?::BIGINT)) AS ordinal)"

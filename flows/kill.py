@@ -1,0 +1,23 @@
+"""The kill switch, for a hand on the Prefect UI; ``ouroboros kill`` does the same without it."""
+
+from __future__ import annotations
+
+from prefect import flow
+from prefect.states import Completed, Failed, State
+
+from tasks.kill import throw_switch
+from trading_core.clock import SystemClock
+
+
+@flow(name="kill", description="Block entries, cancel orders, sell if asked to, back up, tell.")
+async def kill(scope: str, reason: str, reduce: bool = False) -> State:
+    """Throw the kill switch for one market (``KR``, ``US`` ...) or ``ALL``.
+
+    Run again it goes on with the steps that are not done.
+    """
+    # The halt comes before the broker is reached, so before there is a clock of the broker's.
+    at = SystemClock().now()
+    report = await throw_switch(scope=scope.strip().upper(), reason=reason, reduce=reduce, at=at)
+    if report.failed:
+        return Failed(name="Incomplete", message=report.line())
+    return Completed(message=report.line())
