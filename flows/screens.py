@@ -220,7 +220,7 @@ def why(answer: Json) -> None:
         detail = f": {last['note']}" if last["note"] else ""
         console.print(
             f"{clock(intent['created_at'])}  order {intent['side']} {intent['quantity']} at "
-            f"{intent['limit_price']} ({intent['reason']}): {order['state']}{detail}"
+            f"{intent['limit_price'] or 'market'} ({intent['reason']}): {order['state']}{detail}"
         )
     if not answer["decisions"]:
         console.print("no decision: no scenario matched in this session")

@@ -6,6 +6,7 @@ import logging
 from typing import Any
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.context import FlowRunContext
 
 from trading_core.model.journal import Scorecard
 from trading_core.model.playbook import Playbook, Scenario
@@ -83,6 +84,9 @@ def _conditions(scenario: Scenario) -> str:
 
 
 async def _publish(create: Any, **content: Any) -> None:
+    if FlowRunContext.get() is None:
+        # It would belong to no run, and asking for a client would start a server for it.
+        return
     try:
         await create(**content)
     except Exception as error:

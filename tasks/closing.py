@@ -8,18 +8,31 @@ from tasks.artifacts import publish_scorecard
 from tasks.policy import step_task
 from trading_core.model.journal import BackupRecord, Scorecard
 from trading_core.model.market import MarketGroup
+from trading_core.model.order import OrderState
 from trading_core.rules.calendar import Session
+from trading_core.rules.order_life import GRACE, LOOKS
 from trading_core.steps import backup, review, tell
 from trading_core.wiring import Runtime
+
+UNSURE = frozenset({OrderState.SENDING, OrderState.UNKNOWN})
 
 
 @step_task("settle the day", retries=2)
 async def settle_day(runtime: Runtime, group: MarketGroup, session: Session, at: datetime) -> None:
-    """Last fills, expired orders and the closing equity."""
-    books = await review.settle_day(
-        runtime.broker, runtime.store, group=group, session=session, at=at
-    )
-    await tell.tell(runtime.notifier, runtime.store, tell.of_books(books))
+    """Last fills, expired orders and the closing equity.
+
+    An order of unknown fate would hold up every market of the account until this one opens again,
+    so it is looked for as often as it takes to be sure that it never arrived.
+    """
+    for _ in range(LOOKS + 1):
+        books = await review.settle_day(
+            runtime.broker, runtime.store, group=group, session=session, at=at
+        )
+        await tell.tell(runtime.notifier, runtime.store, tell.of_books(books))
+        if not any(record.state in UNSURE for record in books.orders):
+            return
+        at += GRACE
+        await runtime.clock.sleep_until(at)
 
 
 @step_task("score the day")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,14 @@ from trading_core.errors import (
     RateLimited,
 )
 from trading_core.model.journal import Notification
-from trading_core.model.limits import PlanLimits, Policy, RiskLimits, ScanLimits, SizingPolicy
+from trading_core.model.limits import (
+    PlanLimits,
+    Policy,
+    RiskLimits,
+    ScanLimits,
+    SizingPolicy,
+    UnfilledPolicy,
+)
 from trading_core.model.market import Instrument, MarketGroup
 from trading_core.model.order import (
     ApprovedOrder,
@@ -69,6 +76,10 @@ from trading_core.twin.venue import NewOrder
 
 KR = MarketGroup.KR
 POLICY = Policy(RiskLimits(), SizingPolicy(), ScanLimits(), PlanLimits())
+PATIENT = replace(
+    POLICY, unfilled=UnfilledPolicy(entry_wait=timedelta(minutes=15), max_gap_pct=0.0)
+)
+"""An entry is cancelled after a quarter of an hour and is not chased to a dearer price."""
 
 
 class Died(BaseException):

@@ -90,6 +90,23 @@ def test_a_guard_of_an_older_file_is_kept_with_the_stop_it_had(path: Path) -> No
     assert (guard.stop_basis, guard.opened_at) == (StopBasis.SET, None)
 
 
+def test_an_order_of_an_older_file_follows_none_and_its_state_can_be_read(path: Path) -> None:
+    before = [step.__name__ for step in MIGRATIONS].index("chases_of_orders")
+    with duckdb.connect(str(path)) as connection:
+        migrate(connection, MIGRATIONS[:before])
+        connection.execute(
+            "INSERT INTO order_intents VALUES (1, 'i', 'd', 'KR', 'A', 'KR', '', false,"
+            " DATE '2026-01-02', 'BUY', 10, 'limit', 100, 100, 'KRW', 'entry', now())"
+        )
+    with DuckStore(path).read() as db:
+        order = db.order("i")
+    assert order is not None
+    assert (order.intent.quantity, order.intent.chases) == (10, "")
+    with duckdb.connect(str(path), read_only=True) as connection:
+        states = connection.execute("SELECT intent_id, state FROM order_states").fetchall()
+    assert states == [("i", "intended")]
+
+
 def test_migrating_twice_changes_nothing(path: Path) -> None:
     for _ in range(2):
         with DuckStore(path).write() as tx:

@@ -101,6 +101,21 @@ class TestRoundTrips:
             assert db.backups() == [make_backup()]
             assert db.protections("KR") == {"005930": make_protection().protection}
 
+    def test_one_order_is_found_by_its_intent_with_its_life_and_its_fills(
+        self, store: Store
+    ) -> None:
+        chase = make_intent(intent_id="intent-2", chases="intent-1")
+        append(store, make_intent(), chase, make_event(), make_fill(quantity=4))
+        with store.read() as db:
+            found = db.order("intent-1")
+            assert found is not None
+            assert (found.intent, found.events) == (make_intent(), (make_event(),))
+            assert found.filled_quantity == 4
+            other = db.order("intent-2")
+            assert other is not None
+            assert (other.intent, other.intent.chases, other.events) == (chase, "intent-1", ())
+            assert db.order("nobody's") is None
+
     def test_what_is_not_compared_about_an_instrument_comes_back_too(self, store: Store) -> None:
         fund = Instrument("069500", Market.KR, "KODEX 200", is_fund=True)
         append(store, make_fill(instrument=fund), make_decision(instrument=fund))

@@ -76,12 +76,14 @@ def given_up(view: View, policy: Policy, *, stop_all: bool) -> tuple[Cancel, ...
     for record in view.books.orders:
         if record.state not in CANCELLABLE or not chase.may_ask(record, view.at):
             continue
-        waited = chase.waited_out(record, view.at, policy.unfilled)
-        if record.intent.side is Side.BUY:
-            if stop_all or waited:
-                code = CancelCode.HALTED if stop_all else CancelCode.UNFILLED
-                found.append(Cancel(record, code))
-        elif waited and (code := _exit_given_up(view, record, policy)) is not None:
+        code: CancelCode | None = None
+        if record.intent.side is Side.SELL:
+            code = _exit_given_up(view, record, policy)
+        elif stop_all:
+            code = CancelCode.HALTED
+        elif chase.waited_out(record, view.at, policy.unfilled):
+            code = CancelCode.UNFILLED
+        if code is not None:
             found.append(Cancel(record, code))
     return tuple(found)
 

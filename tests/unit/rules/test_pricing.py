@@ -13,7 +13,7 @@ from tests.record_factories import APPLE, AT, SAMSUNG, SESSION
 from trading_core.errors import DataError
 from trading_core.model.market import Instrument, Market
 from trading_core.model.order import IntentReason, Side
-from trading_core.model.price import Quote
+from trading_core.model.price import BookLevel, OrderBook, Quote
 from trading_core.rules.markets import (
     Rounding,
     daily_limits,
@@ -21,7 +21,7 @@ from trading_core.rules.markets import (
     price_increment,
     round_to_increment,
 )
-from trading_core.rules.pricing import limit_price, slack_of
+from trading_core.rules.pricing import deep_price, executable_price, limit_price, slack_of
 
 FUND = Instrument("069500", Market.KR, is_fund=True)
 EXITS = [reason for reason in IntentReason if not reason.is_entry]
@@ -145,3 +145,45 @@ def test_the_price_is_inside_the_days_limits_of_every_market_that_has_them(
     price = limit_price(quote, side, reason, SESSION)
     assert lower <= price <= upper
     assert is_on_increment(market, price, SESSION)
+
+
+def book(bids: str = "", asks: str = "", instrument: Instrument = SAMSUNG) -> OrderBook:
+    sides = (tuple(BookLevel(D(p), 1) for p in text.split()) for text in (asks, bids))
+    return OrderBook(instrument, *sides, AT)
+
+
+def test_an_order_can_trade_at_the_best_price_of_the_other_side() -> None:
+    seen = book(bids="70300 70200", asks="70600 70700")
+    quote = make_quote("70500")
+    assert executable_price(quote, Side.BUY, seen, SESSION) == 70_600
+    assert executable_price(quote, Side.SELL, seen, SESSION) == 70_300
+
+
+@pytest.mark.parametrize("seen", [None, book(), book(bids="0", asks="0"), book("NaN", "NaN")])
+def test_without_a_best_price_it_is_one_increment_beyond_the_last(seen: OrderBook | None) -> None:
+    quote = make_quote("70500")
+    assert executable_price(quote, Side.BUY, seen, SESSION) == 70_600
+    assert executable_price(quote, Side.SELL, seen, SESSION) == 70_400
+
+
+def test_an_executable_price_stays_inside_the_days_limits() -> None:
+    quote = make_quote("70500", upper_limit=D(70_500), lower_limit=D(70_500))
+    assert executable_price(quote, Side.BUY, None, SESSION) == 70_500
+    assert executable_price(quote, Side.SELL, None, SESSION) == 70_500
+    assert deep_price(quote, None, SESSION) == 70_500
+
+
+def test_a_sale_that_must_trade_goes_two_percent_below_the_bid() -> None:
+    assert deep_price(make_quote("70500"), book(bids="70000"), SESSION) == 68_600
+
+
+def test_of_a_cheap_stock_it_goes_five_increments_at_least() -> None:
+    assert deep_price(make_quote("120"), book(bids="119"), SESSION) == 114
+
+
+@given(st.integers(1, 2_000_000), st.integers(1, 2_000_000))
+def test_executable_and_deep_prices_are_on_the_grid(last: int, best: int) -> None:
+    quote, seen = make_quote(str(last)), book(bids=str(best), asks=str(best))
+    prices = [executable_price(quote, side, seen, SESSION) for side in Side]
+    for price in (*prices, deep_price(quote, seen, SESSION)):
+        assert is_on_increment(Market.KR, price, SESSION)

@@ -9,6 +9,7 @@ import pytest
 
 from tests.trading_fakes import (
     KR,
+    PATIENT,
     POLICY,
     Died,
     MakeFloor,
@@ -40,13 +41,8 @@ def fills(floor):
 
 @pytest.fixture
 def rests(floor):
-    """One stock at 10,000 won in which nothing trades, so every order rests.
-
-    What does not fill is cancelled after a quarter of an hour, and the ask is too dear to chase.
-    """
-    patient = UnfilledPolicy(entry_wait=timedelta(minutes=15), max_gap_pct=0.0)
-    policy = replace(POLICY, unfilled=patient)
-    return floor({"A": still(10_000, 30)}, {"A": CHEAP}, policy=policy)
+    """One stock at 10,000 won in which nothing trades, so every order rests for long."""
+    return floor({"A": still(10_000, 30)}, {"A": CHEAP}, policy=PATIENT)
 
 
 def journaled(desk, order):

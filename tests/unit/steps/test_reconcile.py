@@ -11,6 +11,7 @@ import pytest
 
 from tests.trading_fakes import (
     KR,
+    PATIENT,
     Died,
     MakeFloor,
     all_rows,
@@ -43,7 +44,8 @@ def floor(tmp_path):
 @pytest.fixture
 def rests(floor):
     rows = still(10_000, 60)
-    return floor({"A": rows, "B": rows}, {"A": CHEAP, "B": [when("price < 0.5")]})
+    plans = {"A": CHEAP, "B": [when("price < 0.5")]}
+    return floor({"A": rows, "B": rows}, plans, policy=PATIENT)
 
 
 @pytest.fixture

@@ -65,9 +65,9 @@ async def test_the_card_counts_what_was_traded_and_what_it_earned(desk):
     await trade(desk)
     card = await review(desk)
     assert (card.wins, card.losses, card.win_rate_pct) == (1, 0, 100.0)
-    # One entry each in A and B and the exit of A; A's second entry was refused.
-    assert (card.orders, card.filled_orders, card.refused) == (3, 2, 1)
-    assert (card.buys, card.sells) == (3, 1)
+    # One entry each in A and B, the second try in B and the exit of A; A's second was refused.
+    assert (card.orders, card.filled_orders, card.refused) == (4, 2, 1)
+    assert (card.buys, card.sells) == (4, 1)
     bought, sold = 99 * Decimal(10_010), 99 * Decimal(10_190)
     assert card.gross_pnl == {"KRW": sold - bought}
     assert card.net_pnl["KRW"] == card.gross_pnl["KRW"] - card.fees["KRW"] - card.taxes["KRW"]
