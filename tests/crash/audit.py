@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from trading_core.adapters.duck.store import DuckStore
+from trading_core.model.journal import HaltKind
 from trading_core.model.market import MarketGroup
 from trading_core.model.order import Fill, OrderRecord, OrderState, Side
 from trading_core.rules.positions import fold_positions
@@ -61,7 +62,14 @@ def audit(
     _positions(found, fold_positions(fills, lots).open_positions, truth["accounts"][0])
     if not lots:
         _cash(found, fills, truth["accounts"][0], capital)
-    _protection(found, truth["fills"], fills, guards, [point.at for point in curve])
+    # Where nobody can tell two orders apart everything stands still until a person has answered.
+    asked = {
+        record.intent.instrument.symbol: halt.raised_at
+        for halt in halts
+        for record in records
+        if halt.kind is HaltKind.UNKNOWN_ORDER and record.intent.intent_id in halt.reason
+    }
+    _protection(found, truth["fills"], guards, [point.at for point in curve], asked)
     return found
 
 
@@ -154,11 +162,14 @@ def _cash(
 def _protection(
     found: Findings,
     true_fills: Iterable[Mapping[str, Any]],
-    fills: Iterable[Fill],
     guards: Mapping[str, list[datetime]],
     looks: Iterable[datetime],
+    asked: Mapping[str, datetime],
 ) -> None:
-    """Every look at the account must leave all that was held by then booked and guarded."""
+    """Every look at the account must leave all that was held by then guarded.
+
+    ``asked`` are symbols a person was asked about, and since when.
+    """
     for look in looks:
         held: Counter[str] = Counter()
         for row in true_fills:
@@ -167,6 +178,8 @@ def _protection(
                 sign = 1 if row["side"] == Side.BUY.value else -1
                 held[row["instrument"]["symbol"]] += sign * row["quantity"]
         for symbol in (s for s, quantity in held.items() if quantity > 0):
+            if symbol in asked and asked[symbol] <= look:
+                continue
             if not any(since <= look for since in guards.get(symbol, ())):
                 found.unprotected_ticks += 1
                 found.violations.append(f"{symbol} was held without a guard at {look}")

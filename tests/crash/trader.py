@@ -116,7 +116,8 @@ async def close_the_day(home: Path, url: str, hours: Session) -> None:
         await review.fn("KR")
         at = runtime.clock.now()
         with runtime.store.read() as reader:
-            unsure = [r for r in reader.unsettled_orders(KR) if r.state.value == "unknown"]
+            lost = ("sending", "unknown")
+            unsure = [r for r in reader.unsettled_orders(KR) if r.state.value in lost]
             claimed = {r.order_no for r in reader.orders(KR)}
         book = await runtime.broker.orders(KR, hours.date)
         for record in unsure:
