@@ -118,9 +118,7 @@ class Desk:
             self.state = self.state.after(answer)
             self.verdicts.append(Verdict(decision, answer.intent, answer))
         else:
-            # A refused chase of an entry is the end of it, so it is always written down.
-            again = bool(chases) and reason.is_entry
-            self._note(Verdict(decision, intent, answer), f"{side}:{answer.code}", again=again)
+            self._note(Verdict(decision, intent, answer), f"{side}:{answer.code}")
 
     def hold(self, item: ScenarioMatch, why: str) -> None:
         """Decide against what a scenario asks for, and say why."""
@@ -145,12 +143,11 @@ class Desk:
         )
         self._note(Verdict(decision), f"HOLD:{why}")
 
-    def _note(self, verdict: Verdict, outcome: str, *, again: bool = False) -> None:
-        """Keep a verdict only when it differs from the last one of its symbol, or ``again``."""
+    def _note(self, verdict: Verdict, outcome: str) -> None:
+        """Keep a verdict only when it differs from the last one of its symbol."""
         decision = verdict.decision
         mark = f"{decision.scenario_id}|{outcome}"
-        last = self.view.books.last_decisions.get(decision.instrument.symbol)
-        if last == mark and not again:
+        if self.view.books.last_decisions.get(decision.instrument.symbol) == mark:
             return
         marked = replace(
             decision, context_snapshot={**decision.context_snapshot, "fingerprint": mark}
