@@ -8,13 +8,10 @@ from tasks.artifacts import publish_scorecard
 from tasks.policy import step_task
 from trading_core.model.journal import BackupRecord, Scorecard
 from trading_core.model.market import MarketGroup
-from trading_core.model.order import OrderState
 from trading_core.rules.calendar import Session
 from trading_core.rules.order_life import GRACE, LOOKS
 from trading_core.steps import backup, review, tell
 from trading_core.wiring import Runtime
-
-UNSURE = frozenset({OrderState.SENDING, OrderState.UNKNOWN})
 
 
 @step_task("settle the day", retries=2)
@@ -29,7 +26,7 @@ async def settle_day(runtime: Runtime, group: MarketGroup, session: Session, at:
             runtime.broker, runtime.store, group=group, session=session, at=at
         )
         await tell.tell(runtime.notifier, runtime.store, tell.of_books(books))
-        if not any(record.state in UNSURE for record in books.orders):
+        if not any(record.state.is_unsure for record in books.orders):
             return
         at += GRACE
         await runtime.clock.sleep_until(at)

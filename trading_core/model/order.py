@@ -66,8 +66,14 @@ class OrderState(StrEnum):
         """The exchange may still fill it (``unknown`` counts: it may be there)."""
         return self in _WORKING
 
+    @property
+    def is_unsure(self) -> bool:
+        """It was sent, or was about to be, and nobody has said what became of it."""
+        return self in _UNSURE
+
 
 _S = OrderState
+_UNSURE = frozenset({_S.SENDING, _S.UNKNOWN})
 _WORKING = frozenset(
     {_S.SENDING, _S.UNKNOWN, _S.ACCEPTED, _S.PARTIALLY_FILLED, _S.CANCEL_REQUESTED}
 )

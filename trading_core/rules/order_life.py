@@ -66,7 +66,7 @@ def settle(
     """
     if record.state is OrderState.INTENDED:
         return Settlement((event(record, OrderState.NOT_SENT, at, note="never left the house"),))
-    if record.state in (OrderState.SENDING, OrderState.UNKNOWN):
+    if record.state.is_unsure:
         return _settle_unknown(record, book, claimed=claimed, at=at, session_over=session_over)
     row = next((row for row in book if row.order_no == record.order_no), None)
     if row is None:

@@ -61,7 +61,7 @@ class Books:
 
         What another market sent a moment ago is on its way, not unknown.
         """
-        return any(record.state in _UNSURE for record in self.orders) or any(
+        return any(record.state.is_unsure for record in self.orders) or any(
             record.state is OrderState.UNKNOWN
             or (record.state is OrderState.SENDING and self.at - record.events[-1].at >= IN_FLIGHT)
             for record in self.elsewhere
@@ -96,6 +96,3 @@ class Books:
         """The broker's row of an order; numbers begin anew with every session."""
         wanted = (record.intent.session, record.order_no)
         return next((row for row in self.book if (row.session, row.order_no) == wanted), None)
-
-
-_UNSURE = frozenset({OrderState.SENDING, OrderState.UNKNOWN})

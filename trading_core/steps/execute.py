@@ -206,7 +206,7 @@ def _late_refusal(
     """
     intent = order.intent
     # Whoever sends holds the lock, so "sending" was left behind by a sender that died.
-    if any(record.state in (OrderState.SENDING, OrderState.UNKNOWN) for record in live):
+    if any(record.state.is_unsure for record in live):
         return RefusalCode.UNKNOWN_ORDER, "an order's fate is unknown; nothing else is sent"
     others = [
         record

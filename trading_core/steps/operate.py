@@ -216,7 +216,7 @@ def settle(store: Store, *, intent_id: str, order_no: str, by: str, at: datetime
     with store.write() as tx:
         orders = tx.orders()
         record = next((r for r in orders if r.intent.intent_id == intent_id), None)
-        if record is None or record.state not in (OrderState.SENDING, OrderState.UNKNOWN):
+        if record is None or not record.state.is_unsure:
             raise ConfigError(f"{intent_id}: there is no order of unknown fate with this id")
         owner = [r for r in orders if order_no and r.order_no == order_no]
         if any(r.intent.session == record.intent.session for r in owner):

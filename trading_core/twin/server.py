@@ -18,8 +18,6 @@ from typing import Unpack
 from aiohttp import web
 
 from trading_core.errors import ConfigError
-from trading_core.twin.front import CLOCK_STEP_SECONDS as CLOCK_STEP_SECONDS
-from trading_core.twin.front import ClockMode as ClockMode
 from trading_core.twin.front import TwinOptions as TwinOptions
 from trading_core.twin.front import TwinServer
 from trading_core.twin.venue import Venue

@@ -16,7 +16,7 @@ turns an update of an indexed column into delete and insert.
 
 from __future__ import annotations
 
-_MONEY = "DECIMAL(38, 10)"
+MONEY = "DECIMAL(38, 10)"
 
 TABLES: tuple[str, ...] = (
     """
@@ -73,7 +73,7 @@ TABLES: tuple[str, ...] = (
     f"""
     CREATE TABLE decision_outcomes (
         decision_id TEXT NOT NULL,
-        outcome_pnl {_MONEY} NOT NULL,
+        outcome_pnl {MONEY} NOT NULL,
         outcome_accuracy DOUBLE,
         review_notes TEXT NOT NULL,
         reviewed_at TIMESTAMPTZ NOT NULL,
@@ -93,8 +93,8 @@ TABLES: tuple[str, ...] = (
         side TEXT NOT NULL,
         quantity BIGINT NOT NULL,
         order_type TEXT NOT NULL,
-        limit_price {_MONEY},
-        decided_price {_MONEY} NOT NULL,
+        limit_price {MONEY},
+        decided_price {MONEY} NOT NULL,
         currency TEXT NOT NULL,
         reason TEXT NOT NULL,
         created_at TIMESTAMPTZ NOT NULL
@@ -125,10 +125,10 @@ TABLES: tuple[str, ...] = (
         session DATE NOT NULL,
         side TEXT NOT NULL,
         quantity BIGINT NOT NULL,
-        price {_MONEY} NOT NULL,
-        amount {_MONEY} NOT NULL,
-        fee {_MONEY} NOT NULL,
-        tax {_MONEY} NOT NULL,
+        price {MONEY} NOT NULL,
+        amount {MONEY} NOT NULL,
+        fee {MONEY} NOT NULL,
+        tax {MONEY} NOT NULL,
         currency TEXT NOT NULL,
         filled_at TIMESTAMPTZ NOT NULL
     )""",
@@ -142,7 +142,7 @@ TABLES: tuple[str, ...] = (
         is_fund BOOLEAN NOT NULL,
         session DATE NOT NULL,
         quantity BIGINT NOT NULL,
-        price {_MONEY} NOT NULL,
+        price {MONEY} NOT NULL,
         currency TEXT NOT NULL,
         adopted_at TIMESTAMPTZ NOT NULL,
         note TEXT NOT NULL
@@ -160,10 +160,10 @@ TABLES: tuple[str, ...] = (
         is_fund BOOLEAN NOT NULL,
         session DATE NOT NULL,
         quantity BIGINT NOT NULL,
-        proceeds {_MONEY} NOT NULL,
-        cost {_MONEY} NOT NULL,
-        entry_costs {_MONEY} NOT NULL,
-        exit_costs {_MONEY} NOT NULL,
+        proceeds {MONEY} NOT NULL,
+        cost {MONEY} NOT NULL,
+        entry_costs {MONEY} NOT NULL,
+        exit_costs {MONEY} NOT NULL,
         currency TEXT NOT NULL,
         closed_at TIMESTAMPTZ NOT NULL,
         PRIMARY KEY (closing_id, origin)
@@ -200,9 +200,9 @@ TABLES: tuple[str, ...] = (
         session DATE NOT NULL,
         observed_at TIMESTAMPTZ NOT NULL,
         currency TEXT NOT NULL,
-        cash {_MONEY} NOT NULL,
-        holdings_value {_MONEY} NOT NULL,
-        equity {_MONEY} NOT NULL,
+        cash {MONEY} NOT NULL,
+        holdings_value {MONEY} NOT NULL,
+        equity {MONEY} NOT NULL,
         PRIMARY KEY (market, session, observed_at, currency)
     )""",
     """
@@ -226,7 +226,7 @@ TABLES: tuple[str, ...] = (
         outcome TEXT NOT NULL,
         input_tokens BIGINT NOT NULL,
         output_tokens BIGINT NOT NULL,
-        cost_usd {_MONEY} NOT NULL,
+        cost_usd {MONEY} NOT NULL,
         latency_ms BIGINT NOT NULL,
         prompt_hash TEXT NOT NULL,
         detail TEXT NOT NULL
@@ -297,7 +297,7 @@ TABLES: tuple[str, ...] = (
         stop_loss_pct DOUBLE NOT NULL,
         take_profit_pct DOUBLE,
         state TEXT NOT NULL,
-        peak_price {_MONEY} NOT NULL,
+        peak_price {MONEY} NOT NULL,
         updated_at TIMESTAMPTZ NOT NULL,
         PRIMARY KEY (market, session, symbol, updated_at)
     )""",

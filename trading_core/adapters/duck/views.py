@@ -5,7 +5,7 @@ Released text is never edited; a change is a new migration.
 
 from __future__ import annotations
 
-_MONEY = "DECIMAL(38, 10)"
+from trading_core.adapters.duck.schema import MONEY
 
 # Exchange codes as the broker's order requests know them; the description's default is KRX.
 _EXCHANGE_CODE = """
@@ -180,12 +180,12 @@ GUARDS: tuple[str, ...] = (
         stop_loss_pct DOUBLE NOT NULL,
         take_profit_pct DOUBLE,
         state TEXT NOT NULL,
-        peak_price {_MONEY} NOT NULL,
+        peak_price {MONEY} NOT NULL,
         updated_at TIMESTAMPTZ NOT NULL,
         opened_at TIMESTAMPTZ,
         stop_basis TEXT NOT NULL,
         armed TEXT NOT NULL,
-        trail_atr {_MONEY},
+        trail_atr {MONEY},
         approached_at TIMESTAMPTZ,
         blind_since TIMESTAMPTZ,
         blind_looks BIGINT NOT NULL
