@@ -7,7 +7,7 @@ UV := $(VENV)/bin/uv
 RUN := $(VENV)/bin/
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test crash check lint bench calendars prefect-template clean
+.PHONY: help install demo test crash mutants check lint bench calendars prefect-template clean
 
 help: ## Show the commands.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -51,6 +51,9 @@ test: lint ## Everything that must pass.
 
 crash: install ## Kill the trader again and again and audit its books (500 schedules, ~1.5 h).
 	$(RUN)python -m tests.crash --schedules $(or $(N),500) $(ARGS)
+
+mutants: install ## Take every safety rule out once and see its tests fail (~4 min of CPU).
+	$(RUN)python -m tests.mutations $(ARGS)
 
 bench: install ## Benchmarks, compared in one run.
 	$(RUN)pytest benchmarks -o python_files='bench_*.py' --benchmark-only --benchmark-columns=min,median,max,rounds $(ARGS)

@@ -4,42 +4,111 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import asdict
-from datetime import date, datetime
+from datetime import date, datetime, time
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from trading_core.clock import SystemClock
 from trading_core.errors import ConfigError
+from trading_core.model.audit import DecisionFilter
 from trading_core.model.journal import HaltLevel
 from trading_core.model.market import Currency, MarketGroup
 from trading_core.ports import Store
+from trading_core.rules.calendar import local_date
+from trading_core.rules.markets import zone_of
 from trading_core.rules.trading_state import ALL
-from trading_core.steps import operate
+from trading_core.steps import decision_log, operate
+from trading_core.steps import why as funnel
 from trading_core.steps.summary import plain
-from trading_core.wiring import configure, open_store
+from trading_core.wiring import configure, open_store, policy_of
 
 Json = dict[str, Any]
 
 
-def why(symbol: str, market: str | None, session: date | None) -> Json:
-    """The funnel of one symbol; the market is guessed from the symbol's shape when left out.
+def why(symbol: str, market: str | None, session: date | None, at: str | None = None) -> Json:
+    """The funnel of one symbol; every enabled market is looked through when none is named.
+
+    Args:
+        at: ``10:35`` in the exchange's time, or an ISO 8601 time; the last tick when left out.
 
     Raises:
-        ConfigError: nothing is known of the symbol.
+        ConfigError: nothing is known of the symbol, or ``at`` is not a time.
     """
     settings = configure()
-    store = open_store(settings)
+    store, policy = open_store(settings), policy_of(settings)
     groups = [MarketGroup.parse(market)] if market else list(settings.enabled_markets)
+    wanted = symbol.strip().upper()
     for group in groups:
-        with store.read() as reader:
-            day = session or reader.newest_session(group)
+        moment = None if at is None else _moment(at, group, session)
+        day = session
+        if day is None and moment is not None and "T" in (at or ""):
+            day = local_date(group, moment)
+        if day is None:
+            with store.read() as reader:
+                day = reader.newest_session(group)
         if day is None:
             continue
-        found = operate.why(store, group=group, session=day, symbol=symbol.upper())
-        if found.observations or found.decisions or found.orders:
-            return {"market": group.value, **plain(asdict(found))}
+        if at is not None and moment is None:
+            moment = _moment(at, group, day)
+        try:
+            found = funnel.why(
+                store, group=group, session=day, symbol=wanted, policy=policy, at=moment
+            )
+        except ConfigError:
+            continue
+        return plain(asdict(found))
     where = ", ".join(group.value for group in groups)
     when = f" on {session}" if session else ""
-    raise ConfigError(f"nothing is known of {symbol} in {where}{when}: it was not observed")
+    raise ConfigError(
+        f"nothing is known of {wanted} in {where}{when}: it was not scanned, planned or observed"
+    )
+
+
+def _moment(text: str, group: MarketGroup, session: date | None) -> datetime | None:
+    """The time meant; None for a time of day while its session is not known yet."""
+    zone = ZoneInfo(zone_of(group))
+    try:
+        if ":" in text and "-" not in text.split("+")[0]:
+            clock = time.fromisoformat(text)
+            return None if session is None else datetime.combine(session, clock, tzinfo=zone)
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ConfigError(f"--at {text}: not a time; write 10:35 or 2025-09-10T10:35") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=zone)
+
+
+def decisions(
+    market: str | None,
+    session: date | None,
+    symbol: str | None,
+    action: str | None,
+    *,
+    unreviewed: bool,
+    limit: int,
+) -> Json:
+    """The newest decisions with their outcomes and remarks."""
+    wanted = DecisionFilter(
+        market=MarketGroup.parse(market).value if market else "",
+        since=session,
+        until=session,
+        symbol=(symbol or "").strip().upper(),
+        action=(action or "").strip().upper(),
+        unreviewed=unreviewed,
+        limit=limit,
+    )
+    found = decision_log.decision_log(open_store(), wanted)
+    return {"decisions": [plain(asdict(item)) for item in found], "limit": limit}
+
+
+def review_decision(name: str, note: str, by: str) -> Json:
+    """Leave a remark on one decision.
+
+    Raises:
+        ConfigError: no decision, or more than one, begins with ``name``; or the remark is empty.
+    """
+    at = SystemClock().now()
+    logged = decision_log.review(open_store(), name=name, note=note, by=by, at=at)
+    return {"reviewed": plain(asdict(logged))}
 
 
 def halt(scope: str, reason: str, *, everything: bool = False) -> Json:

@@ -13,7 +13,9 @@ from typing import Annotated
 
 import typer
 
-from flows import screens
+from flows import audit_screens, screens
+from flows.decisions_cli import decisions_app
+from flows.memory_cli import memory
 from flows.options import (
     CapitalOption,
     DataOption,
@@ -38,6 +40,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(twin_app, name="twin")
+app.add_typer(decisions_app, name="decisions")
+app.command()(memory)
 
 
 @app.command()
@@ -133,18 +137,33 @@ def status(as_json: JsonOption = False) -> None:
 
 
 @app.command()
+def costs(
+    days: Annotated[int, typer.Option("--days", min=1, max=3660, help="Today and before.")] = 7,
+    as_json: JsonOption = False,
+) -> None:
+    """What the language model was asked and what that cost, by day, and what the limits leave."""
+    from trading_core.wiring import read_costs
+
+    print_answer(read_costs(days), as_json, screens.costs)
+
+
+@app.command()
 def why(
     symbol: Annotated[str, typer.Argument(help="Symbol, such as 005930 or AAPL.")],
     market: Annotated[str | None, typer.Option("--market", "-m", help="Where to look.")] = None,
     date_: Annotated[
         str | None, typer.Option("--date", help="Session, YYYY-MM-DD; the newest when left out.")
     ] = None,
+    at: Annotated[
+        str | None,
+        typer.Option("--at", help="10:35 in the exchange's time, or ISO; else the last tick."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Why a symbol was or was not traded: what was seen, what nearly matched, what stopped it."""
+    """Why a symbol was or was not traded: from the scan to the fill, and the smallest change."""
     from flows import answers
 
-    print_answer(answers.why(symbol, market, date_of(date_)), as_json, screens.why)
+    print_answer(answers.why(symbol, market, date_of(date_), at), as_json, audit_screens.why)
 
 
 @app.command()
@@ -229,6 +248,17 @@ def doctor(as_json: JsonOption = False) -> None:
     print_answer({"checks": findings}, as_json, screens.doctor)
     if any(finding["result"] == "failed" for finding in findings):
         raise typer.Exit(1)
+
+
+@app.command()
+def sources(
+    ask: Annotated[bool, typer.Option("--ask", help="Ask all of them now.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Where news, market levels and economic events come from, and how it went."""
+    from flows import sources_view
+
+    print_answer(sources_view.answer(ask=ask), as_json, sources_view.show)
 
 
 def main() -> None:

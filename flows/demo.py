@@ -20,6 +20,7 @@ from flows.prefect_server import PrefectServer
 from flows.twin_process import TwinChild, TwinFailed
 from trading_core.errors import ConfigError, TradingError
 from trading_core.model.market import Instrument, Market, MarketGroup
+from trading_core.source_ports import Sources
 from trading_core.steps.gather import Universe
 from trading_core.steps.summary import summarize
 from trading_core.wiring import configure, open_runtime, shared
@@ -94,6 +95,7 @@ async def _play(
     settings = configure(
         ouroboros_home=home,
         db_path=home / "trades.db",
+        lock_dir=home,
         backup_dir=home / "backups",
         mode="paper",
         kis_app_key=None,
@@ -109,7 +111,9 @@ async def _play(
         Instrument(row["symbol"], Market(row["market"]), row["name"]) for row in place["busiest"]
     )
     universe = Universe(always=watched, max_candidates=MAX_STOCKS)
-    async with open_runtime(settings, universe=universe, notifier=view) as runtime:
+    # News of today is none about the day that is played.
+    here = {"universe": universe, "notifier": view, "sources": Sources()}
+    async with open_runtime(settings, **here) as runtime:
         view.follow(runtime, group, date.fromisoformat(place["session"]))
         with shared(replace(runtime, on_tick=view.on_tick)):
             states = await trading_day(group.value)

@@ -29,8 +29,7 @@ async def examine() -> list[Finding]:
     findings.append(_disk(settings.ouroboros_home))
     findings.append(await _guarded("store", _store))
     findings.append(_calendars(settings.enabled_markets))
-    keys = "set" if settings.gemini_api_key else "not set: the rules write the playbooks"
-    findings.append(_finding("planner", "ok", f"GEMINI_API_KEY {keys}"))
+    findings.append(_finding("planner", "ok", _planner(settings)))
     try:
         async with open_runtime(settings) as runtime:
             for group in settings.enabled_markets:
@@ -67,6 +66,13 @@ async def _store() -> str:
     if halts:
         return f"opens; {len(halts)} halt stands: {halts[0].reason}"
     return "opens; no halt stands"
+
+
+def _planner(settings: Any) -> str:
+    if settings.planner_provider == "openai":
+        return f"{settings.openai_model} at {settings.openai_base_url.host}"
+    keys = "set" if settings.gemini_api_key else "not set: the rules write the playbooks"
+    return f"GEMINI_API_KEY {keys}"
 
 
 def _calendars(groups: tuple[MarketGroup, ...]) -> Finding:

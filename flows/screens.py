@@ -2,48 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
-from decimal import Decimal
-from functools import wraps
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from flows.console import money as _money
+from flows.console import out as _out
+from flows.console import screen as _screen
 from trading_core.model.market import MarketGroup
 from trading_core.rules.markets import zone_of
 
 Json = dict[str, Any]
 _RESULTS = {"ok": "green", "warning": "yellow", "failed": "red", "done": "green"}
 _LEVELS = {"reducing": "exits go on", "halted": "exits are stopped too"}
+_SEVERITIES = {"info": "dim", "warning": "yellow", "critical": "red"}
 _STATES = {"active": "green", "reducing": "yellow", "halted": "red"}
-
-
-def _screen(show: Callable[[Json], None]) -> Callable[[Json], None]:
-    """Text in an answer is shown as it is; a reason such as ``[/]`` is no markup."""
-
-    @wraps(show)
-    def call(answer: Json) -> None:
-        show(_escaped(answer))
-
-    return call
-
-
-def _escaped(value: Any) -> Any:
-    if isinstance(value, str):
-        return escape(value)
-    if isinstance(value, Mapping):
-        return {key: _escaped(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_escaped(item) for item in value]
-    return value
-
-
-def _out() -> Console:
-    return Console(highlight=False)
 
 
 def _grid(title: str) -> Table:
@@ -51,12 +28,6 @@ def _grid(title: str) -> Table:
     table.add_column(style="dim", no_wrap=True)
     table.add_column()
     return table
-
-
-def _money(text: str | None, *, signed: bool = False) -> str:
-    if text is None:
-        return "no data"
-    return f"{Decimal(text):+,}" if signed else f"{Decimal(text):,}"
 
 
 @_screen
@@ -124,6 +95,12 @@ def _session_grid(answer: Json) -> Table:
         table.add_row(f"equity {code}", f"{_money(equity['start'])} -> {_money(equity['end'])}")
     for halt in answer["halts"]:
         table.add_row("[red]halt[/]", f"[red]{halt['scope']}: {halt['reason']}[/]")
+    for item in answer["differences"]:
+        table.add_row(
+            f"[{_SEVERITIES[item['severity']]}]differs[/]",
+            f"{item['kind'].replace('_', ' ')} {item['subject']}: {item['found']}, expected "
+            f"{item['expected']}; repaired by: {item['repaired_by']}",
+        )
     table.add_row("model", f"{llm['calls']} calls, {llm['tokens']} tokens, {llm['cost']} USD")
     card = answer["scorecard"]
     if card:
@@ -192,50 +169,6 @@ def status(answer: Json) -> None:
             console.print(_positions(market))
     for name in answer["nothing_yet"]:
         console.print(f"\n{name}: nothing yet; the first plan is made before the next open")
-
-
-@_screen
-def why(answer: Json) -> None:
-    """The funnel, from what was seen to what was sent; times of the exchange."""
-    console = _out()
-    zone = ZoneInfo(zone_of(MarketGroup(answer["market"])))
-
-    def clock(text: str) -> str:
-        return f"{datetime.fromisoformat(text).astimezone(zone):%H:%M}"
-
-    console.print(f"[bold]{answer['symbol']} on {answer['market']} {answer['session']}[/]")
-    seen = answer["observations"]
-    console.print(f"observed {len(seen)} times")
-    if seen:
-        last = {k: v for k, v in seen[-1]["values"].items() if v is not None}
-        console.print("last seen: " + ", ".join(f"{k} {v:,.2f}" for k, v in last.items()))
-    _nearest(console, answer, clock)
-    for decision in answer["decisions"]:
-        console.print(
-            f"{clock(decision['at'])}  {decision['action']:<4} confidence "
-            f"{decision['confidence']}: {decision['rationale']} ({decision['scenario_id']})"
-        )
-    for order in answer["orders"]:
-        intent, last = order["intent"], order["events"][-1]
-        detail = f": {last['note']}" if last["note"] else ""
-        console.print(
-            f"{clock(intent['created_at'])}  order {intent['side']} {intent['quantity']} at "
-            f"{intent['limit_price'] or 'market'} ({intent['reason']}): {order['state']}{detail}"
-        )
-    if not answer["decisions"]:
-        console.print("no decision: no scenario matched in this session")
-
-
-def _nearest(console: Console, answer: Json, clock: Callable[[str], str]) -> None:
-    near = [
-        row for row in answer["matches"] if row["kind"] == "near" and row["distance"] is not None
-    ]
-    if near:
-        best = min(near, key=lambda row: row["distance"])
-        console.print(
-            f"nearest miss {clock(best['at'])}: {best['scenario_id']} ({best['action']}) needed "
-            f"{best['field']} {best['op']} {best['threshold']:g}, it was {best['value']:g}"
-        )
 
 
 @_screen
@@ -346,3 +279,27 @@ def settled(answer: Json) -> None:
     intent = order["intent"]
     what = f"{intent['side']} {intent['quantity']} {intent['instrument']['symbol']}"
     _out().print(f"{what}: {order['state']}. Lift the halt with: ouroboros resume")
+
+
+@_screen
+def costs(answer: Json) -> None:
+    """What was asked of language models and what is left of the limits."""
+    console = _out()
+    table = Table(box=None, pad_edge=False)
+    for name in ("day", "model", "purpose"):
+        table.add_column(name)
+    counted = ("calls", "reused", "failed", "lost", "in", "out", "cached", "thinking", "USD")
+    for name in counted:
+        table.add_column(name, justify="right")
+    names = [*counted[:4], *(f"{kind}_tokens" for kind in ("input", "output", *counted[6:8]))]
+    total = {**answer["total"], "day": "total", "model": "", "purpose": ""}
+    for row in [*answer["rows"], total]:
+        sums = [f"{row[name]:,}" for name in names]
+        table.add_row(row["day"], row["model"], row["purpose"], *sums, _money(row["usd"]))
+    console.print(table)
+    console.print(f"\ndays and months of {answer['zone']}; USD at list price", style="dim")
+    for name, limit in answer["limits"].items():
+        left = "no limit" if limit["limit"] is None else f"{limit['left']} left of {limit['limit']}"
+        console.print(f"LLM_{name.upper()}: {limit['used']} used, {left}")
+    if answer["model"] and not answer["price_known"]:
+        console.print(f"no price is known for {answer['model']}: only its calls are limited")

@@ -17,7 +17,7 @@ from prefect.states import Completed, Failed, State
 
 from flows.tick import one_tick
 from tasks.naming import name_run
-from tasks.planning import make_playbook, open_day
+from tasks.planning import make_playbook, open_day, refresh_day
 from tasks.trading import look_at_loss, protect, tell_again, tell_people
 from trading_core.errors import IllegalTransition, TradingHalted
 from trading_core.model.journal import HaltKind
@@ -33,6 +33,7 @@ from trading_core.steps.watchdog import Watchdog
 from trading_core.wiring import Runtime, open_runtime
 
 BREAKER_EVERY = timedelta(seconds=60)
+REFRESH_EVERY = timedelta(seconds=60)
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +52,10 @@ async def session(market: str) -> State:
         today = session_on(group, local_date(group, at))
         if today is None or at >= today.close_at:
             return Completed(name="Skipped", message=f"{group} does not trade any more today")
-        with session_lease(runtime.store, group, today, runtime.clock) as lease:
+        with (
+            runtime.claim(at),
+            session_lease(runtime.store, group, today, runtime.clock) as lease,
+        ):
             playbook = await make_playbook(runtime, group, today, at)
             day = await open_day(runtime, group, today, playbook)
             done = await _trade(runtime, day, lease)
@@ -78,7 +82,8 @@ async def _trade(runtime: Runtime, day: TradingDay, lease: Lease) -> _Done:
         # watch would change the day that is played.
         await run.ticks()
         return run.done
-    async with beside(*run.lookout.works, run.dog.run, run.breaker):
+    refreshes = [run.refreshes] if runtime.refreshes else []
+    async with beside(*run.lookout.works, run.dog.run, run.breaker, *refreshes):
         await run.ticks()
     return run.done
 
@@ -104,6 +109,7 @@ class _Run:
             session=day.session,
             quiet=runtime.watch.quiet_for(runtime.interval),
             quiet_held=runtime.watch.quiet_held_for(runtime.interval),
+            blackouts=runtime.policy.blackouts,
         )
         self.lookout = Lookout(
             self.sentinel,
@@ -133,6 +139,7 @@ class _Run:
             except Exception as error:
                 # One tick that fails must not take the stops of the rest of the day with it.
                 self.done.failed += 1
+                self._all_told = False
                 logger.exception("the tick of %s failed", due.isoformat())
                 self._stop_if_illegal(error)
 
@@ -147,6 +154,8 @@ class _Run:
         report = ticked.report
         self.done.ticks, self.done.halted = self.done.ticks + 1, report.halted
         runtime.on_tick(report)
+        if not runtime.clock.runs:
+            await self._refresh()
 
     async def protect(self) -> None:
         """One protective pass; people are told once it is over."""
@@ -155,13 +164,27 @@ class _Run:
             at = runtime.clock.now()
             try:
                 made = await protect(runtime, day, self.sentinel, at)
-            except IllegalTransition as error:
+            except BaseException as error:
+                self._all_told = False
                 self._stop_if_illegal(error)
                 raise
             self.dog.progress.reconciled_at = at
             self._take_over(made)
         told = await tell_people(runtime, day, made.view.books, made.plan, made.sent)
         self._all_told = self._all_told and told
+
+    async def refreshes(self) -> None:
+        """Drafts the playbook again when that is due, while the ticks go on with the old one."""
+        clock = self._runtime.clock
+        while True:
+            await clock.sleep_until(clock.now() + REFRESH_EVERY)
+            await self._refresh()
+
+    async def _refresh(self) -> None:
+        fresh = await refresh_day(self._runtime, self._day, self._runtime.clock.now())
+        if fresh is not None:
+            async with self._turn:
+                self._day = fresh
 
     async def breaker(self) -> None:
         """Looks at the day's loss between two ticks, which may be minutes apart."""
@@ -175,7 +198,7 @@ class _Run:
         """Once a tick, while there is anything that was not delivered; also what a run before
         this one could not."""
         if not (self._all_told and told):
-            self._all_told = await tell_again(self._runtime, self._runtime.clock.now())
+            self._all_told = await tell_again(self._runtime, self._day, self._runtime.clock.now())
 
     def _in_time(self, due: datetime) -> AbstractAsyncContextManager[None]:
         """The end of a tick that hangs. On a stepped clock waiting for it would move the clock."""
@@ -193,7 +216,7 @@ class _Run:
     def _write_down(self) -> None:
         write_down(self._runtime.store, self.sentinel, self._runtime.clock.now())
 
-    def _stop_if_illegal(self, error: Exception) -> None:
+    def _stop_if_illegal(self, error: BaseException) -> None:
         if isinstance(error, IllegalTransition):
             operate.halt(
                 self._runtime.store,

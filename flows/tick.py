@@ -34,9 +34,10 @@ async def tick(market: str) -> State:
         session = session_at(group, at)
         if session is None:
             return Completed(name="Skipped", message=f"{group} is closed at {stamp(group, at)}")
-        playbook = await make_playbook(runtime, group, session, at)
-        day = await open_day(runtime, group, session, playbook)
-        report = (await one_tick(runtime, day, at)).report
+        with runtime.claim(at):
+            playbook = await make_playbook(runtime, group, session, at)
+            day = await open_day(runtime, group, session, playbook)
+            report = (await one_tick(runtime, day, at)).report
         await followed()
     if report.halted:
         return Failed(name="Halted", message=report.halted)

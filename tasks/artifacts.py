@@ -1,4 +1,4 @@
-"""Tables for the Prefect UI. Showing something is never worth a failed run."""
+"""What the Prefect UI shows. Showing something is never worth a failed run."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import Any
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.context import FlowRunContext
 
+from tasks.review_page import review_page
 from trading_core.model.journal import Scorecard
 from trading_core.model.playbook import Playbook, Scenario
+from trading_core.steps.lessons import ModelLessons
 
 logger = logging.getLogger(__name__)
 
@@ -43,40 +45,14 @@ async def publish_playbook(playbook: Playbook) -> None:
     )
 
 
-async def publish_scorecard(card: Scorecard) -> None:
-    """The day's summary as one readable table, under the key ``summary-kr``."""
-    lines = [f"# {card.market} {card.session}", "", "| | |", "|---|---|"]
-    for label, value in _summary(card).items():
-        lines.append(f"| {label} | {value} |")
-    lines += ["", *(f"- {lesson}" for lesson in card.lessons)]
+async def publish_review(card: Scorecard, lessons: ModelLessons) -> None:
+    """The day's review as one readable page, under the key ``review-kr``."""
     await _publish(
         create_markdown_artifact,
-        key=f"summary-{card.market.lower()}",
-        markdown="\n".join(lines),
+        key=f"review-{card.market.lower()}",
+        markdown=review_page(card, lessons),
         description=f"Review of {card.market} {card.session}",
     )
-
-
-def _summary(card: Scorecard) -> dict[str, str]:
-    money = {
-        f"net P&L {code}": f"{amount:+,} (gross {card.gross_pnl[code]:+,}, fees "
-        f"{card.fees[code]:,}, taxes {card.taxes[code]:,})"
-        for code, amount in card.net_pnl.items()
-    }
-    return {
-        "playbook by": card.playbook_source,
-        **money,
-        "decisions": f"{card.decisions} ({card.buys} buy, {card.sells} sell, {card.holds} hold)",
-        "orders": f"{card.orders} sent, {card.filled_orders} with fills, {card.refused} refused",
-        "closed trades": f"{card.wins} won, {card.losses} lost",
-        "win rate": _percent(card.win_rate_pct),
-        "average confidence": _percent(card.average_confidence),
-        "match rate": _percent(card.match_rate_pct),
-    }
-
-
-def _percent(value: float | None) -> str:
-    return "no data" if value is None else f"{value:.1f} %"
 
 
 def _conditions(scenario: Scenario) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from tasks.artifacts import publish_scorecard
+from tasks.artifacts import publish_review
 from tasks.policy import step_task
 from trading_core.model.journal import BackupRecord, Scorecard
 from trading_core.model.market import MarketGroup
 from trading_core.rules.calendar import Session
 from trading_core.rules.order_life import GRACE, LOOKS
-from trading_core.steps import backup, review, tell
+from trading_core.steps import backup, lessons, review, tell
 from trading_core.wiring import Runtime
 
 
@@ -32,14 +32,23 @@ async def settle_day(runtime: Runtime, group: MarketGroup, session: Session, at:
         await runtime.clock.sleep_until(at)
 
 
-@step_task("score the day")
+@step_task("score the day", timeout_seconds=300)
 async def score_day(
     runtime: Runtime, group: MarketGroup, session: Session, at: datetime
 ) -> Scorecard:
-    """Scorecard, outcomes of decisions and memory; told and shown."""
-    card = review.score_day(runtime.store, group=group, session=session, at=at)
+    """Scorecard, outcomes of decisions and memory; then what a model makes of it; told and shown.
+
+    The score is stored and told before any model is asked.
+    """
+    ranked = None
+    if review.can_settle(session, at):
+        ranked = await review.ranking_after_close(runtime.market_data, group)
+    card = review.score_day(runtime.store, group=group, session=session, at=at, ranked=ranked)
     await tell.tell(runtime.notifier, runtime.store, [tell.of_scorecard(card, at)])
-    await publish_scorecard(card)
+    limit = runtime.policy.plan.timeout_seconds
+    made = await lessons.lessons_by_model(runtime.language_model, card, timeout_seconds=limit)
+    lessons.remember_lessons(runtime.store, card, made, at)
+    await publish_review(card, made)
     return card
 
 

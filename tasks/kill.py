@@ -18,6 +18,8 @@ logger = logging.getLogger(__name__)
 async def throw_switch(*, scope: str, reason: str, reduce: bool, at: datetime) -> KillReport:
     """Block first, with the store alone; then connect to the broker and do the rest.
 
+    What a blackout of the broker forbids is tried again when it is over.
+
     Raises:
         ConfigError: no reason was given.
         UnknownMarket: ``scope`` is neither a market group nor ``ALL``.
@@ -30,7 +32,11 @@ async def throw_switch(*, scope: str, reason: str, reduce: bool, at: datetime) -
     try:
         async with open_runtime() as runtime:
             ports = ports_of(runtime)
-            report = await kill.kill(ports, scope=scope, reason=reason, reduce=reduce)
+            with runtime.claim(at):
+                report = await kill.kill(ports, scope=scope, reason=reason, reduce=reduce)
+                if report.again_at is not None:
+                    await follow_halts(store, at)
+                    report = await kill.kill_again(ports, report, reason=reason)
     except TradingError as error:
         report = _not_connected(scope, reduce, str(error), at)
     await follow_halts(store, at)

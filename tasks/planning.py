@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime
 
 from tasks.artifacts import publish_playbook
 from tasks.policy import step_task
 from trading_core.model.market import MarketGroup
-from trading_core.model.playbook import Playbook
+from trading_core.model.playbook import Playbook, RefreshCause
 from trading_core.rules.calendar import Session
-from trading_core.steps import opening, plan, tell
+from trading_core.steps import opening, plan, refresh, tell
 from trading_core.steps.opening import TradingDay
 from trading_core.wiring import Runtime
+
+logger = logging.getLogger(__name__)
 
 
 @step_task("draft playbook", timeout_seconds=900)
@@ -30,6 +33,7 @@ async def make_playbook(
         policy=runtime.policy,
         universe=runtime.universe,
         history=runtime.history,
+        sources=runtime.sources,
     )
     if is_new:
         note = tell.of_playbook(playbook, at)
@@ -46,3 +50,51 @@ async def open_day(
     return await opening.open_day(
         runtime.market_data, runtime.history, group=group, session=session, playbook=playbook
     )
+
+
+async def refresh_day(runtime: Runtime, day: TradingDay, at: datetime) -> TradingDay | None:
+    """The day with a newer playbook, when one is due and could be had; None keeps the old one.
+
+    Not a task: nearly always there is nothing to do.
+    """
+    if not runtime.refreshes or runtime.planner is None:
+        return None
+    cause = refresh.claim(
+        runtime.store, runtime.refreshes, group=day.group, session=day.session, at=at
+    )
+    if cause is None:
+        return None
+    try:
+        made = await _draft_again(runtime, day, cause, at)
+        fresh = made.playbook
+        found = None if fresh is None else await open_day(runtime, day.group, day.session, fresh)
+    except Exception as error:
+        # Whatever it is, the session goes on with the playbook that it has.
+        logger.warning("the playbook is not refreshed: %s", type(error).__name__)
+        made, found = refresh.Refreshed(None, f"{type(error).__name__}: {error}"), None
+    note = tell.of_refresh(made, day.playbook, cause, at)
+    await tell.tell(runtime.notifier, runtime.store, [note])
+    return found
+
+
+@step_task("refresh playbook", timeout_seconds=900)
+async def _draft_again(
+    runtime: Runtime, day: TradingDay, cause: RefreshCause, at: datetime
+) -> refresh.Refreshed:
+    assert runtime.planner is not None
+    made = await refresh.refresh_session(
+        runtime.store,
+        runtime.market_data,
+        runtime.broker,
+        runtime.planner,
+        group=day.group,
+        session=day.session,
+        at=at,
+        policy=runtime.policy,
+        universe=runtime.universe,
+        history=runtime.history,
+        cause=cause,
+    )
+    if made.playbook is not None:
+        await publish_playbook(made.playbook)
+    return made

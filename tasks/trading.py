@@ -88,6 +88,10 @@ async def look_at_loss(runtime: Runtime, day: TradingDay, at: datetime) -> None:
         follow_halts_soon(runtime.store, at)
 
 
-async def tell_again(runtime: Runtime, at: datetime) -> bool:
-    """Say what could not be delivered before; whether nothing of it is left."""
-    return await tell.tell_again(runtime.notifier, runtime.store, at)
+async def tell_again(runtime: Runtime, day: TradingDay, at: datetime) -> bool:
+    """Say what could not be delivered before, and which orders were accepted of a run that was
+    stopped before it could say so; whether nothing of it is left."""
+    with runtime.store.read() as reader:
+        orders = reader.orders(day.group, day.session.date)
+    told = await tell.tell(runtime.notifier, runtime.store, tell.of_accepted(orders, at))
+    return await tell.tell_again(runtime.notifier, runtime.store, at) and told

@@ -48,6 +48,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in [name for name in os.environ if _is_foreign(name)]:
         del os.environ[name]
     os.environ["OUROBOROS_HOME"] = str(place / "home")
+    os.environ["LOCK_DIR"] = str(place / "locks")
     os.environ["PREFECT_HOME"] = str(place / "prefect")
     os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
     os.environ["DO_NOT_TRACK"] = "1"
@@ -73,9 +74,11 @@ def _own_home(request: pytest.FixtureRequest) -> Iterator[None]:
     os.environ.update(before)
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _session_tables() -> None:
-    """The session tables that come with the program; building one takes seconds."""
+def pytest_sessionstart() -> None:
+    """Take the session tables that come with the program; building one takes seconds.
+
+    Before collection, because modules of tests ask for sessions when they are imported.
+    """
     from trading_core.adapters.session_cache import SessionCache
 
     SessionCache(Path("/nowhere")).warm(MarketGroup)

@@ -59,6 +59,7 @@ class Scripted:
     drop: bool = False
     raw_body: str | None = None
     thoughts: int = 40
+    cached: int = 0
 
 
 def good(draft: dict[str, Any] | None = None) -> Scripted:
@@ -99,6 +100,7 @@ class GeminiStandIn:
 
 def _payload(said: Scripted) -> dict[str, Any]:
     usage = {"promptTokenCount": 1000, "totalTokenCount": 1000 + said.thoughts}
+    usage |= {"cachedContentTokenCount": said.cached} if said.cached else {}
     body: dict[str, Any] = {"usageMetadata": usage, "modelVersion": "stand-in"}
     if said.block_reason is not None:
         body["promptFeedback"] = {"blockReason": said.block_reason}

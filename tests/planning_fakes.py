@@ -14,7 +14,7 @@ from trading_core.model.journal import ContextEntry, ContextLayer, LlmCall, Scor
 from trading_core.model.market import Currency, Instrument, Market, MarketGroup
 from trading_core.model.order import Fill
 from trading_core.model.playbook import LintNote, Playbook, PlaybookDraft
-from trading_core.model.portfolio import Account, AdoptedLot, Holding
+from trading_core.model.portfolio import Account, AdoptedLot, Holding, Split
 from trading_core.model.price import Candidate, DailyBar, Ranking, RankRow, Signal
 from trading_core.ports import PlanReply, PlanRequest
 from trading_core.rules.calendar import Session, SessionTable, sessions_between
@@ -230,6 +230,9 @@ class FakeStore:
         return self.fill_rows
 
     def adopted_lots(self, market: str) -> Sequence[AdoptedLot]:
+        return ()
+
+    def splits(self, market: str) -> Sequence[Split]:
         return ()
 
     def scorecards(self, market: str | None = None, limit: int = 30) -> Sequence[Scorecard]:

@@ -10,6 +10,8 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from trading_core.model.audit import DecisionReview, ScreenedRow
+from trading_core.model.difference import Difference, DifferenceKind, Severity
 from trading_core.model.journal import (
     BackupRecord,
     ContextEntry,
@@ -31,6 +33,7 @@ from trading_core.model.journal import (
     StepOutcome,
     SwitchAction,
 )
+from trading_core.model.language import LlmReservation, LlmText, TextKind
 from trading_core.model.market import Currency, Instrument, Market
 from trading_core.model.order import (
     Fill,
@@ -54,7 +57,15 @@ from trading_core.model.playbook import (
     Scenario,
     StockPlan,
 )
-from trading_core.model.portfolio import AdoptedLot, ExitState, Protection, StopBasis
+from trading_core.model.portfolio import AdoptedLot, ExitState, Protection, Split, StopBasis
+from trading_core.model.sources import (
+    EconomicEvent,
+    Headline,
+    Importance,
+    MarketReading,
+    SourceAsk,
+    SourceKind,
+)
 from trading_core.ports import Record
 
 SESSION = date(2026, 11, 20)
@@ -132,6 +143,30 @@ def make_outcome(**changes: Any) -> DecisionOutcome:
         "note": "sold into strength too late",
     }
     return DecisionOutcome(**(values | changes))
+
+
+def make_decision_review(**changes: Any) -> DecisionReview:
+    values: dict[str, Any] = {
+        "decision_id": "decision-1",
+        "at": AT + timedelta(hours=8),
+        "by": "somebody",
+        "note": "the stop was too tight",
+    }
+    return DecisionReview(**(values | changes))
+
+
+def make_screened(**changes: Any) -> ScreenedRow:
+    values: dict[str, Any] = {
+        "market": "KR",
+        "session": SESSION,
+        "at": AT - timedelta(minutes=90),
+        "symbol": "005930",
+        "chosen": True,
+        "place": 1,
+        "score": 61.5,
+        "selection": {"rsi": 28.1, "signal": "oversold", "volume_rank": None},
+    }
+    return ScreenedRow(**(values | changes))
 
 
 def make_intent(**changes: Any) -> OrderIntent:
@@ -215,6 +250,19 @@ def make_lot(**changes: Any) -> AdoptedLot:
     return AdoptedLot(**(values | changes))
 
 
+def make_split(**changes: Any) -> Split:
+    values: dict[str, Any] = {
+        "split_id": "split-1",
+        "instrument": SAMSUNG,
+        "session": SESSION,
+        "numerator": 2,
+        "denominator": 1,
+        "added": 3,
+        "at": AT,
+    }
+    return Split(**(values | changes))
+
+
 def make_observation(**changes: Any) -> ObservationRow:
     values: dict[str, Any] = {
         "market": "KR",
@@ -269,6 +317,23 @@ def make_halt(**changes: Any) -> Halt:
     return Halt(**(values | changes))
 
 
+def make_difference(**changes: Any) -> Difference:
+    values: dict[str, Any] = {
+        "difference_id": "difference-1",
+        "kind": DifferenceKind.CASH_MOVED,
+        "market": "KR",
+        "session": SESSION,
+        "at": AT,
+        "subject": "KRW",
+        "expected": "100, within 3",
+        "found": "150.25, by no trade",
+        "severity": Severity.WARNING,
+        "repaired_by": "none",
+        "amount": Decimal("50.25"),
+    }
+    return Difference(**(values | changes))
+
+
 def make_kill_row(**changes: Any) -> KillRow:
     values: dict[str, Any] = {
         "kill_id": "kill-1",
@@ -308,8 +373,40 @@ def make_llm_call(**changes: Any) -> LlmCall:
         "latency_ms": 2750,
         "prompt_hash": "abc",
         "detail": "",
+        "provider": "gemini",
+        "cached_tokens": 1000,
+        "thinking_tokens": 234,
+        "prompt_id": "prompt-1",
+        "reply_id": "reply-1",
     }
     return LlmCall(**(values | changes))
+
+
+def make_llm_reservation(**changes: Any) -> LlmReservation:
+    values: dict[str, Any] = {
+        "call_id": "call-1",
+        "at": AT,
+        "until": AT + timedelta(minutes=2),
+        "market": "KR",
+        "session": SESSION,
+        "provider": "gemini",
+        "model": "a-model",
+        "purpose": "plan",
+        "prompt_id": "prompt-1",
+        "input_tokens": 4000,
+        "most_usd": Decimal("0.31"),
+    }
+    return LlmReservation(**(values | changes))
+
+
+def make_llm_text(**changes: Any) -> LlmText:
+    values: dict[str, Any] = {
+        "text_id": "prompt-1",
+        "kind": TextKind.PROMPT,
+        "text": '{"turns": [{"role": "user", "text": "오늘의 계획\\n"}]}',
+        "at": AT,
+    }
+    return LlmText(**(values | changes))
 
 
 def make_scorecard(**changes: Any) -> Scorecard:
@@ -402,26 +499,84 @@ def make_protection(**changes: Any) -> ProtectionRow:
     )
 
 
+def make_headline(title: str = "Samsung ships", **values: Any) -> Headline:
+    base: dict[str, Any] = {
+        "market": "KR",
+        "source": "finnhub",
+        "published_at": AT - timedelta(hours=3),
+        "fetched_at": AT,
+        "symbol": "005930",
+        "url": "https://news.test/1",
+        "sentiment": 0.25,
+        "sentiment_by": "finnhub",
+        "publisher": "Wire",
+    }
+    return Headline(title=title, **(base | values))
+
+
+def make_reading(name: str = "KOSPI", value: float = 4100.5, **values: Any) -> MarketReading:
+    base: dict[str, Any] = {
+        "change_pct": None,
+        "at": AT - timedelta(hours=5),
+        "source": "yahoo",
+        "fetched_at": AT,
+    }
+    return MarketReading(name=name, value=value, **(base | values))
+
+
+def make_event_due(name: str = "Rate decision", **values: Any) -> EconomicEvent:
+    base: dict[str, Any] = {
+        "at": AT + timedelta(hours=4),
+        "country": "KR",
+        "source": "file",
+        "fetched_at": AT,
+        "importance": Importance.HIGH,
+        "forecast": "2.5 %",
+    }
+    return EconomicEvent(name=name, **(base | values))
+
+
+def make_ask(**values: Any) -> SourceAsk:
+    base: dict[str, Any] = {
+        "kind": SourceKind.NEWS,
+        "source": "finnhub",
+        "market": "KR",
+        "at": AT,
+        "count": 3,
+    }
+    return SourceAsk(**(base | values))
+
+
 def one_of_each() -> Sequence[Record]:
     """A record of every type, fit to be appended together."""
     return [
         make_playbook(),
         make_decision(),
         make_outcome(),
+        make_decision_review(),
+        make_screened(),
         make_intent(),
         make_event(),
+        make_split(),
         make_lot(),
         make_fill(),
         make_observation(),
         make_match(),
         make_equity(),
         make_halt(),
+        make_difference(),
         make_kill_row(),
         make_switch(),
         make_llm_call(),
+        make_llm_reservation(),
+        make_llm_text(),
         make_scorecard(),
         make_context(),
         make_backup(),
         make_notification(),
         make_protection(),
+        make_headline(),
+        make_reading(),
+        make_event_due(),
+        make_ask(),
     ]

@@ -11,12 +11,15 @@
     │   ├── RateLimited*           the broker asked for fewer calls a second
     │   ├── TokenExpired*          the access token died; a new one is needed
     │   ├── NotOffered             the broker offers no such request in this mode
+    │   ├── OrdersClosed           the broker takes no orders at this time; nothing was sent
     │   ├── OrderRejected          the broker said no to an order, modify or cancel
     │   └── OrderOutcomeUnknown    an order was sent and no one knows what became of it
     ├── PlannerError
     │   ├── PlannerTimeout         no reply within the time limit
     │   ├── PlannerUnavailable     quota, network or server failure
+    │   ├── BudgetExhausted        the ledger of model calls has no room for another
     │   └── ReplyInvalid           a reply that is not a playbook
+    ├── SourceError                a source of news, readings or events gave no usable answer
     ├── StoreError
     │   ├── StoreBusy*             another process held the store for too long
     │   ├── SchemaTooNew           the file was written by a newer version
@@ -104,6 +107,10 @@ class NotOffered(BrokerError):
     """The broker offers no such request in this mode, market or session phase."""
 
 
+class OrdersClosed(BrokerError):
+    """The broker takes no orders at this time, so the request was not sent."""
+
+
 class OrderRejected(BrokerError):
     """The broker said no: nothing is working at the exchange because of this request."""
 
@@ -118,11 +125,15 @@ class PlannerError(TradingError):
     Args:
         message: One line for a person.
         calls: The model calls that were made all the same (``LlmCall`` rows), to be recorded.
+        unbilled: Whether it is certain that nothing has to be paid for.
     """
 
-    def __init__(self, message: str, calls: tuple[Any, ...] = ()) -> None:
+    def __init__(
+        self, message: str, calls: tuple[Any, ...] = (), *, unbilled: bool = False
+    ) -> None:
         super().__init__(message)
         self.calls = calls
+        self.unbilled = unbilled
 
 
 class PlannerTimeout(PlannerError):
@@ -133,8 +144,16 @@ class PlannerUnavailable(PlannerError):
     """Quota, network or server failure."""
 
 
+class BudgetExhausted(PlannerError):
+    """One more call would pass a limit on model calls; none was made."""
+
+
 class ReplyInvalid(PlannerError):
     """A reply that is not a playbook, even after the one repair attempt."""
+
+
+class SourceError(TradingError):
+    """A source of news, market readings or economic events gave no usable answer."""
 
 
 class StoreError(TradingError):

@@ -6,9 +6,11 @@ from dataclasses import replace
 from datetime import timedelta
 
 from trading_core.adapters.sector_file import read_sectors
+from trading_core.adapters.sources.config import SourceConfig
 from trading_core.model.limits import (
     ExitPolicy,
     GuardLimits,
+    LlmBudget,
     PlanLimits,
     Policy,
     RiskLimits,
@@ -16,6 +18,9 @@ from trading_core.model.limits import (
     SizingPolicy,
     UnfilledPolicy,
 )
+from trading_core.model.playbook import RefreshCause
+from trading_core.model.sources import SourceKind
+from trading_core.rules.llm_prices import GEMINI_PRICES, OPENAI_PRICES, TokenPrice, flat_price
 from trading_core.settings import Settings
 from trading_core.steps.watchdog import WatchPolicy
 
@@ -71,7 +76,69 @@ def policy_of(settings: Settings) -> Policy:
             max_gap_pct=settings.unfilled_max_gap_pct,
             market_orders=settings.kis_route != "NXT",
         ),
+        blackouts=settings.blackout_windows,
     )
+
+
+def budget_of(settings: Settings) -> LlmBudget:
+    """What the calls of language models may cost."""
+    return LlmBudget(
+        calls_per_day=settings.llm_calls_per_day,
+        usd_per_day=settings.llm_usd_per_day,
+        usd_per_month=settings.llm_usd_per_month,
+    )
+
+
+def prices_of(settings: Settings) -> tuple[TokenPrice, ...]:
+    """The price list of the provider; one's own price for one's own model comes first."""
+    if settings.planner_provider == "gemini":
+        return GEMINI_PRICES
+    own_in, own_out, model = (
+        settings.openai_input_usd,
+        settings.openai_output_usd,
+        settings.openai_model,
+    )
+    if model is None or own_in is None or own_out is None:
+        return OPENAI_PRICES
+    others = tuple(price for price in OPENAI_PRICES if price.model != model)
+    return (flat_price(model, input_usd=own_in, output_usd=own_out), *others)
+
+
+def refreshes_of(settings: Settings) -> frozenset[RefreshCause]:
+    """What makes a session draft its playbook once more."""
+    wanted = {
+        RefreshCause.MIDDAY: settings.plan_refresh_midday,
+        RefreshCause.STOP: settings.plan_refresh_after_stop,
+    }
+    return frozenset(cause for cause, is_wanted in wanted.items() if is_wanted)
+
+
+def source_config_of(settings: Settings) -> SourceConfig:
+    """Which sources to ask, with which keys, and how patiently."""
+    news, market = settings.news_api_key, settings.market_data_api_key
+    return SourceConfig(
+        news=settings.news_api_provider,
+        news_key=news.get_secret_value() if news else "",
+        feeds=tuple(feed.get_secret_value() for feed in settings.news_rss_feeds),
+        market=settings.market_data_provider,
+        market_key=market.get_secret_value() if market else "",
+        calendars=settings.economic_calendar_provider,
+        calendar_file=settings.economic_calendar_file,
+        limit=timedelta(seconds=settings.sources_timeout_seconds),
+        cache=timedelta(minutes=settings.sources_cache_minutes),
+        base_urls=settings.sources_base_urls,
+    )
+
+
+def source_names(settings: Settings) -> list[tuple[SourceKind, str]]:
+    """The sources that are configured. Raises ``ConfigError`` as asking them would."""
+    config = source_config_of(settings)
+    config.keys_by_provider()
+    return [
+        *((SourceKind.NEWS, name) for name in config.news_names),
+        *((SourceKind.MARKET, name) for name in config.market_names),
+        *((SourceKind.CALENDAR, name) for name in config.calendar_names),
+    ]
 
 
 def watch_policy_of(settings: Settings) -> WatchPolicy:

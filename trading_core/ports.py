@@ -13,10 +13,18 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
+from trading_core.memory_ports import MemoryReader, MemoryWriter
+from trading_core.model.audit import (
+    DecisionFilter,
+    DecisionReview,
+    LoggedDecision,
+    ScreenedRow,
+)
+from trading_core.model.decision import DecisionCycle
+from trading_core.model.difference import Difference
 from trading_core.model.journal import (
     BackupRecord,
     ContextEntry,
-    ContextLayer,
     Decision,
     DecisionOutcome,
     DeploymentSwitch,
@@ -30,6 +38,15 @@ from trading_core.model.journal import (
     ProtectionRow,
     Scorecard,
 )
+from trading_core.model.language import (
+    LlmReservation,
+    LlmSpend,
+    LlmText,
+    ModelReply,
+    ModelRequest,
+)
+from trading_core.model.language import PlanReply as PlanReply
+from trading_core.model.language import PlanRequest as PlanRequest
 from trading_core.model.market import Instrument, MarketGroup
 from trading_core.model.order import (
     ApprovedOrder,
@@ -41,9 +58,10 @@ from trading_core.model.order import (
     OrderNotice,
     OrderRecord,
 )
-from trading_core.model.playbook import LintNote, Playbook, PlaybookDraft
-from trading_core.model.portfolio import Account, AdoptedLot, Protection
+from trading_core.model.playbook import Playbook
+from trading_core.model.portfolio import Account, AdoptedLot, Protection, Split
 from trading_core.model.price import DailyBar, MinuteBar, OrderBook, Quote, Ranking, RankRow
+from trading_core.source_ports import SourceReader, SourceRecord
 
 Record: TypeAlias = (
     Playbook
@@ -51,20 +69,28 @@ Record: TypeAlias = (
     | OrderEvent
     | Fill
     | AdoptedLot
+    | Split
     | ObservationRow
     | MatchRow
     | Decision
     | DecisionOutcome
+    | DecisionReview
+    | ScreenedRow
     | EquityPoint
     | Halt
+    | Difference
+    | DecisionCycle
     | KillRow
     | DeploymentSwitch
+    | LlmReservation
+    | LlmText
     | LlmCall
     | Scorecard
     | ContextEntry
     | BackupRecord
     | Notification
     | ProtectionRow
+    | SourceRecord
 )
 
 
@@ -165,32 +191,20 @@ class MarketStream(Protocol):
     async def aclose(self) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class PlanRequest:
-    """What a planner is given: the prompt for a model, and the same facts for rules.
+class LanguageModel(Protocol):
+    """One model of one provider.
 
-    ``known_symbols`` are the only symbols a playbook may name (candidates and holdings).
+    ``ask`` makes one attempt, cut off at the request's limit. Raises ``PlannerTimeout`` or
+    ``PlannerUnavailable``, and ``BudgetExhausted`` where a ledger is kept.
     """
 
-    group: MarketGroup
-    session: date
-    at: datetime
-    prompt: str
-    prompt_hash: str
-    known_symbols: frozenset[str]
+    @property
+    def provider(self) -> str: ...
 
+    @property
+    def model(self) -> str: ...
 
-@dataclass(frozen=True, slots=True)
-class PlanReply:
-    """A draft and the calls that were paid for it (one, or two after a repair).
-
-    ``notes`` say what of the reply could not be used.
-    """
-
-    draft: PlaybookDraft
-    model: str
-    calls: tuple[LlmCall, ...]
-    notes: tuple[LintNote, ...] = ()
+    async def ask(self, request: ModelRequest) -> ModelReply: ...
 
 
 class Planner(Protocol):
@@ -199,7 +213,7 @@ class Planner(Protocol):
     async def draft(self, request: PlanRequest) -> PlanReply: ...
 
 
-class StoreReader(Protocol):
+class StoreReader(SourceReader, MemoryReader, Protocol):
     """Queries over what was appended; each is one short read."""
 
     def playbook(self, market: str, session: date) -> Playbook | None:
@@ -235,6 +249,10 @@ class StoreReader(Protocol):
 
     def adopted_lots(self, market: str) -> Sequence[AdoptedLot]: ...
 
+    def splits(self, market: str) -> Sequence[Split]:
+        """Oldest first."""
+        ...
+
     def protections(self, market: str) -> dict[str, Protection]:
         """The newest guard of each symbol."""
         ...
@@ -242,6 +260,14 @@ class StoreReader(Protocol):
     def open_halts(self) -> Sequence[Halt]: ...
 
     def halts(self, session_from: datetime | None = None) -> Sequence[Halt]: ...
+
+    def differences(self, market: str, session: date) -> Sequence[Difference]:
+        """What store and broker did not agree on in a session, in the order it was seen."""
+        ...
+
+    def decision_cycles(self, market: str, session: date) -> Sequence[DecisionCycle]:
+        """The rounds of asking a model in a session, oldest first."""
+        ...
 
     def kill_rows(self, kill_id: str | None = None) -> Sequence[KillRow]:
         """What became of the steps of a kill switch, or of all of them, oldest first."""
@@ -259,6 +285,18 @@ class StoreReader(Protocol):
 
     def outcomes(self, market: str, session: date) -> Sequence[DecisionOutcome]: ...
 
+    def decision_log(self, wanted: DecisionFilter) -> Sequence[LoggedDecision]:
+        """Decisions with their newest outcome and remark, newest first."""
+        ...
+
+    def screened(self, market: str, session: date) -> Sequence[ScreenedRow]:
+        """The newest scan of a session: what qualified by place, then the rest by symbol."""
+        ...
+
+    def unreviewed_sessions(self, market: str, *, since: date, before: date) -> Sequence[date]:
+        """Sessions that left a trace and have no scorecard, oldest first."""
+        ...
+
     def matches(
         self, market: str, session: date, symbol: str | None = None
     ) -> Sequence[MatchRow]: ...
@@ -272,17 +310,32 @@ class StoreReader(Protocol):
         ...
 
     def llm_calls(
-        self, market: str | None = None, session: date | None = None
-    ) -> Sequence[LlmCall]: ...
+        self,
+        market: str | None = None,
+        session: date | None = None,
+        *,
+        since: datetime | None = None,
+        prompt_id: str | None = None,
+    ) -> Sequence[LlmCall]:
+        """Calls whose outcome is known, oldest first."""
+        ...
+
+    def llm_reservations(self, *, since: datetime | None = None) -> Sequence[LlmReservation]:
+        """Calls that were begun, oldest first."""
+        ...
+
+    def llm_spend(self, *, since: datetime) -> LlmSpend:
+        """The sum of the calls begun since then."""
+        ...
+
+    def llm_text(self, text_id: str) -> str | None:
+        """A stored prompt or reply; None when it is not there."""
+        ...
 
     def scorecard(self, market: str, session: date) -> Scorecard | None: ...
 
     def scorecards(self, market: str | None = None, limit: int = 30) -> Sequence[Scorecard]:
         """Newest first."""
-        ...
-
-    def context(self, layer: ContextLayer, timeframe: str | None = None) -> Sequence[ContextEntry]:
-        """Entries of a layer; of its newest timeframe when none is named."""
         ...
 
     def backups(self) -> Sequence[BackupRecord]:
@@ -313,7 +366,7 @@ class StoreReader(Protocol):
         ...
 
 
-class StoreWriter(StoreReader, Protocol):
+class StoreWriter(StoreReader, MemoryWriter, Protocol):
     """One transaction. All of it is committed when the ``with`` block ends, or none."""
 
     def append(self, records: Iterable[Record]) -> None:

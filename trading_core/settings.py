@@ -19,19 +19,22 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from trading_core.errors import ConfigError, UnknownMarket
 from trading_core.model.limits import (
+    DAILY_BATCH,
     DEFAULT_MIN_PRICES,
     LOOSEST_LOSS_PCT,
     LOOSEST_ORDER_PCT,
+    BlackoutWindow,
     GuardLimits,
     SessionEnd,
 )
 from trading_core.model.market import Currency, MarketGroup
+from trading_core.source_settings import SourceSettings
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Percent = Annotated[float, Field(gt=0, le=100)]
 
 
-class Settings(BaseSettings):
+class Settings(SourceSettings, BaseSettings):
     """All variables with their defaults; see ``.env.example`` for what each does."""
 
     model_config = SettingsConfigDict(
@@ -51,9 +54,19 @@ class Settings(BaseSettings):
     kis_hts_id: SecretStr | None = None
     kis_hashkey: bool = True
     kis_route: Literal["KRX", "NXT", "SOR"] = "KRX"
+    planner_provider: Literal["gemini", "openai"] = "gemini"
     gemini_api_key: SecretStr | None = None
     gemini_model: str = "gemini-3.5-flash"
     gemini_base_url: AnyHttpUrl | None = None
+    openai_base_url: AnyHttpUrl = AnyHttpUrl("https://api.openai.com/v1")
+    openai_api_key: SecretStr | None = None
+    openai_model: str | None = None
+    openai_input_usd: Annotated[Decimal, Field(ge=0, le=10_000)] | None = None
+    openai_output_usd: Annotated[Decimal, Field(ge=0, le=10_000)] | None = None
+    llm_calls_per_day: Annotated[int, Field(ge=0, le=1_000_000)] = 20
+    llm_usd_per_day: Annotated[Decimal, Field(ge=0, le=1_000_000)] = Decimal(2)
+    llm_usd_per_month: Annotated[Decimal, Field(ge=0, le=1_000_000)] = Decimal(30)
+    llm_max_output_tokens: Annotated[int, Field(ge=256, le=1_000_000)] = 32_768
     twin_url: AnyHttpUrl | None = None
 
     mode: Literal["paper", "live"] = "paper"
@@ -62,6 +75,7 @@ class Settings(BaseSettings):
     session_interval_hours: Annotated[int, Field(ge=1, le=24)] = 6
 
     db_path: Path | None = None
+    lock_dir: Path | None = None
 
     confidence_threshold: Annotated[int, Field(ge=0, le=100)] = 80
     max_loss_pct: Annotated[float, Field(gt=0, le=LOOSEST_LOSS_PCT)] = LOOSEST_LOSS_PCT
@@ -75,10 +89,13 @@ class Settings(BaseSettings):
     planner_timeout_seconds: Annotated[float, Field(gt=0, le=600)] = 60.0
     planner_max_stocks: Annotated[int, Field(ge=1, le=500)] = 30
     defensive_playbook_on_failure: bool = True
+    plan_refresh_midday: bool = False
+    plan_refresh_after_stop: bool = False
     rescan_interval_seconds: Annotated[int, Field(ge=10, le=3600)] = 300
     stream_enabled: bool = True
     quote_poll_seconds: Annotated[float, Field(ge=1, le=600)] = 10.0
     watchdog_seconds: Annotated[float, Field(ge=0, le=7200)] = 0.0
+    blackout_windows: Annotated[tuple[BlackoutWindow, ...], NoDecode] = (DAILY_BATCH,)
 
     rsi_oversold_threshold: Annotated[float, Field(ge=0, le=50)] = 30.0
     rsi_momentum_threshold: Annotated[float, Field(ge=50, le=100)] = 70.0
@@ -102,10 +119,6 @@ class Settings(BaseSettings):
     s3_secret_key: SecretStr | None = None
     s3_bucket_name: str | None = None
     s3_region: str | None = None
-
-    news_api_key: SecretStr | None = None
-    news_api_provider: str | None = None
-    market_data_api_key: SecretStr | None = None
 
     position_sizing_enabled: bool = True
     position_base_allocation_pct: Percent = 5.0
@@ -181,7 +194,12 @@ class Settings(BaseSettings):
     def _cash_buffers(cls, value: object) -> object:
         return _amounts(value, Currency) if isinstance(value, str) else value
 
-    @field_validator("ouroboros_home", "db_path", "backup_dir", "guard_sectors_file")
+    @field_validator("blackout_windows", mode="before")
+    @classmethod
+    def _windows(cls, value: object) -> object:
+        return BlackoutWindow.parse(value) if isinstance(value, str) else value
+
+    @field_validator("ouroboros_home", "db_path", "lock_dir", "backup_dir", "guard_sectors_file")
     @classmethod
     def _path(cls, value: Path | None) -> Path | None:
         """``~`` is the user's home, as in a shell; ``.env`` files have none to expand it."""
@@ -260,6 +278,14 @@ class Settings(BaseSettings):
                 f"POSITION_MIN_ALLOCATION_PCT={low}, POSITION_BASE_ALLOCATION_PCT={base}, "
                 f"POSITION_MAX_ALLOCATION_PCT={high}: must not fall in this order"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _model_of_the_provider(self) -> Self:
+        if self.planner_provider == "openai" and not self.openai_model:
+            raise ValueError("OPENAI_MODEL is not set: PLANNER_PROVIDER=openai needs it")
+        if (self.openai_input_usd is None) != (self.openai_output_usd is None):
+            raise ValueError("OPENAI_INPUT_USD and OPENAI_OUTPUT_USD go together")
         return self
 
     @model_validator(mode="after")

@@ -9,31 +9,37 @@ import json
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import (
     AbstractAsyncContextManager,
+    AbstractContextManager,
     AsyncExitStack,
     asynccontextmanager,
     contextmanager,
+    nullcontext,
 )
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from trading_core.adapters.account_claim import account_locks
+from trading_core.adapters.closed_hours import ClosedHoursBroker
 from trading_core.adapters.history_cache import HistoryCache
 from trading_core.adapters.local_archive import LocalArchive
 from trading_core.adapters.notifiers import LogNotifier, Notifiers
-from trading_core.adapters.order_lock import FileOrderLock
 from trading_core.adapters.session_cache import SessionCache
 from trading_core.clock import Clock, SystemClock
 from trading_core.errors import ConfigError, NotOffered
 from trading_core.model.limits import Policy
 from trading_core.model.market import MarketGroup
+from trading_core.model.playbook import RefreshCause
+from trading_core.policies import budget_of as budget_of
 from trading_core.policies import policy_of as policy_of
-from trading_core.policies import watch_policy_of
+from trading_core.policies import prices_of, refreshes_of, source_config_of, watch_policy_of
 from trading_core.ports import (
     Archive,
     Broker,
     History,
+    LanguageModel,
     MarketData,
     MarketStream,
     Notifier,
@@ -42,7 +48,10 @@ from trading_core.ports import (
     Store,
 )
 from trading_core.settings import Settings, load_settings
+from trading_core.source_ports import Sources
+from trading_core.steps.ask import AccountedModel
 from trading_core.steps.gather import Universe
+from trading_core.steps.model_planner import ModelPlanner
 from trading_core.steps.report import TickReport
 from trading_core.steps.watchdog import WatchPolicy
 
@@ -65,7 +74,8 @@ class Runtime:
     """Everything a flow works with. ``home`` holds what is kept between runs.
 
     ``open_stream`` raises ``NotOffered``, at once or on entering, where nothing is streamed or
-    another process holds the stream. Who calls it pays for loading it.
+    another process holds the stream. Who calls it pays for loading it. ``claim`` is to be held by
+    whoever sends orders; it raises ``TradingHalted`` while another store trades the account.
     """
 
     mode: Literal["paper", "live"]
@@ -89,6 +99,10 @@ class Runtime:
     on_tick: Callable[[TickReport], None] = lambda report: None
     open_stream: Callable[[], AbstractAsyncContextManager[MarketStream]] = no_stream
     watch: WatchPolicy = field(default_factory=WatchPolicy)
+    claim: Callable[[datetime], AbstractContextManager[None]] = lambda at: nullcontext()
+    sources: Sources = field(default_factory=Sources)
+    language_model: LanguageModel | None = None
+    refreshes: frozenset[RefreshCause] = frozenset()
 
 
 _shared: ContextVar[Runtime | None] = ContextVar("shared_runtime", default=None)
@@ -130,6 +144,9 @@ async def open_runtime(
         clock = overrides.pop("clock", None) or await _clock(place)
         connection = await stack.enter_async_context(_connect(settings, place, clock))
         store = open_store(settings)
+        model = _language_model(settings, overrides.get("store", store))
+        policy = policy_of(settings)
+        lock, claim = account_locks(settings.lock_dir, place.key, place.label, settings.store_path)
         runtime = Runtime(
             mode=settings.mode,
             venue=place.venue,
@@ -137,20 +154,24 @@ async def open_runtime(
             home=home,
             interval=timedelta(seconds=settings.rescan_interval_seconds),
             pre_market=timedelta(minutes=settings.pre_market_minutes),
-            policy=policy_of(settings),
+            policy=policy,
             universe=Universe(max_candidates=settings.planner_max_stocks),
             clock=clock,
             store=store,
-            broker=connection.broker,
+            broker=ClosedHoursBroker(connection.broker, policy.blackouts, clock),
             market_data=connection.market_data,
-            planner=_planner(settings, clock),
+            planner=_planner(settings, model),
+            language_model=model,
+            refreshes=refreshes_of(settings),
             notifier=_notifier(settings),
-            lock=FileOrderLock(home / f"orders-{place.lock_name}.lock"),
+            lock=lock,
+            claim=claim.hold,
             history=HistoryCache(home / "cache"),
             archive=LocalArchive(settings.backup_path, count_rows),
             account_label=place.label,
             open_stream=connection.open_stream,
             watch=watch_policy_of(settings),
+            sources=await stack.enter_async_context(_sources(settings, connection)),
         )
         runtime = replace(runtime, **overrides) if overrides else runtime
         with shared(runtime):
@@ -192,6 +213,16 @@ def read_status() -> dict[str, Any]:
     return {"mode": settings.mode, "store": str(settings.store_path), **answer}
 
 
+def read_costs(days: int) -> dict[str, Any]:
+    """The ledger of the model calls of the last days, and what is left, as JSON."""
+    from trading_core.steps.costs import cost_report
+
+    settings, at = load_settings(), SystemClock().now()
+    store, model = open_store(settings), _provider(settings)
+    budget, prices = budget_of(settings), prices_of(settings)
+    return cost_report(store, budget, at=at, days=days, model=model, prices=prices)
+
+
 def count_rows(path: Path) -> int:
     """Open a copy of the store read-only and count every row in it."""
     from trading_core.adapters.duck.store import count_rows as count
@@ -225,11 +256,9 @@ class _Place:
         )
 
     @property
-    def lock_name(self) -> str:
-        """Names the account in a file name without showing it."""
-        import hashlib
-
-        return hashlib.sha256(f"{self.venue}|{self.account_no}".encode()).hexdigest()[:12]
+    def key(self) -> str:
+        """Says which account it is; every twin has its own."""
+        return f"{self.venue}|{self.url if self.venue == 'twin' else ''}|{self.account_no}"
 
     @property
     def label(self) -> str:
@@ -306,18 +335,58 @@ def _hts_id(settings: Settings, place: _Place) -> str:
     return settings.kis_hts_id.get_secret_value() if settings.kis_hts_id else ""
 
 
-def _planner(settings: Settings, clock: Clock) -> Planner | None:
+def _language_model(settings: Settings, store: Store) -> LanguageModel | None:
+    """The provider's model behind the ledger; None where nothing says which one."""
+    model = _provider(settings)
+    if model is None:
+        return None
+    return AccountedModel(
+        model,
+        store,
+        # Quotas and bills run on real time, whatever time the market plays in.
+        SystemClock(),
+        budget=budget_of(settings),
+        prices=prices_of(settings),
+    )
+
+
+def _provider(settings: Settings) -> LanguageModel | None:
+    if settings.planner_provider == "openai":
+        from trading_core.adapters.openai_compatible import OpenAiCompatibleModel
+
+        return OpenAiCompatibleModel(
+            base_url=str(settings.openai_base_url),
+            model=settings.openai_model or "",
+            api_key=settings.openai_api_key.get_secret_value() if settings.openai_api_key else None,
+        )
     if settings.gemini_api_key is None:
         return None
-    from trading_core.adapters.gemini import GeminiPlanner
+    from trading_core.adapters.gemini import GeminiModel
 
-    return GeminiPlanner(
+    return GeminiModel(
         api_key=settings.gemini_api_key.get_secret_value(),
         model=settings.gemini_model,
-        timeout_seconds=settings.planner_timeout_seconds,
-        clock=clock,
         base_url=str(settings.gemini_base_url) if settings.gemini_base_url else None,
     )
+
+
+def _planner(settings: Settings, model: LanguageModel | None) -> Planner | None:
+    if model is None:
+        return None
+    return ModelPlanner(
+        model,
+        timeout_seconds=settings.planner_timeout_seconds,
+        max_output_tokens=settings.llm_max_output_tokens,
+    )
+
+
+def _sources(settings: Settings, connection: Any) -> AbstractAsyncContextManager[Sources]:
+    config = source_config_of(settings)
+    if config.is_empty:
+        return nullcontext(Sources())
+    from trading_core.adapters.sources.assembly import open_sources
+
+    return open_sources(config, settings.ouroboros_home, SystemClock(), connection.transport)
 
 
 def _notifier(settings: Settings) -> Notifier:

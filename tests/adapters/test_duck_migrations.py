@@ -5,19 +5,25 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 
 import duckdb
 import pytest
 
-from tests.record_factories import SESSION, make_notification, make_playbook, one_of_each
+from tests.record_factories import (
+    SESSION,
+    make_context,
+    make_notification,
+    make_playbook,
+    one_of_each,
+)
 from trading_core.adapters.duck import DuckStore
 from trading_core.adapters.duck.migrations import MIGRATIONS, migrate, schema_version
 from trading_core.adapters.duck.rows import CLOSED_TRADES, RECORD_TABLES
 from trading_core.errors import SchemaTooNew, StoreError
-from trading_core.model.journal import HaltLevel
+from trading_core.model.journal import ContextLayer, HaltLevel
 from trading_core.model.portfolio import ExitState, Protection, StopBasis
 
 
@@ -105,6 +111,50 @@ def test_an_order_of_an_older_file_follows_none_and_its_state_can_be_read(path: 
     with duckdb.connect(str(path), read_only=True) as connection:
         states = connection.execute("SELECT intent_id, state FROM order_states").fetchall()
     assert states == [("i", "intended")]
+
+
+def test_memory_of_an_older_file_keeps_what_cannot_be_computed_again(path: Path) -> None:
+    before = [step.__name__ for step in MIGRATIONS].index("layers_of_memory")
+    with duckdb.connect(str(path)) as connection:
+        migrate(connection, MIGRATIONS[:before])
+        for number, layer in enumerate(ContextLayer):
+            connection.execute(
+                "INSERT INTO contexts VALUES ($1, $2, '2026-01-02', 'x_KR', '1', $3, $3)",
+                [number, str(layer), datetime(2026, 1, 2, tzinfo=UTC)],
+            )
+    store = DuckStore(path)
+    entry = make_context(layer=ContextLayer.L6, timeframe="2026-01-02", key="x_KR", value=2)
+    for _ in range(2):
+        with store.write() as tx:
+            tx.append([entry])
+    with store.read() as db:
+        kept = {layer: [e.value for e in db.context_history(layer)] for layer in ContextLayer}
+    assert {layer.value: values for layer, values in kept.items() if values} == {
+        "L1": [1],
+        "L6": [2],
+        "L7": [1],
+    }
+
+
+def test_trades_of_an_older_file_have_no_won_rate_and_none_is_made_up(path: Path) -> None:
+    before = [step.__name__ for step in MIGRATIONS].index("won_of_trades")
+    with duckdb.connect(str(path)) as connection:
+        migrate(connection, MIGRATIONS[:before])
+        connection.execute(
+            "INSERT INTO fills VALUES (1, 'f', 'i', '1', 'US', 'A', 'US_NASDAQ', '', false,"
+            " DATE '2026-01-02', 'BUY', 10, 100, 1000, 1, 0, 'USD', now())"
+        )
+        connection.execute(
+            "INSERT INTO equity VALUES ('US', DATE '2026-01-02', now(), 'USD', 1, 0, 1)"
+        )
+    with DuckStore(path).read() as db:
+        [fill] = db.fills("US")
+        [point] = db.equity_curve("US", date(2026, 1, 2))
+        assert (fill.krw_rate, point.krw_rate, db.splits("US")) == (None, None, [])
+    with duckdb.connect(str(path), read_only=True) as connection:
+        [row] = connection.execute("SELECT pnl, krw_rate, pnl_krw FROM trades").fetchall()
+        held = connection.execute("SELECT quantity FROM positions").fetchall()
+    assert (row, held) == ((0, None, None), [(10,)])
 
 
 def test_migrating_twice_changes_nothing(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The Gemini planner over real HTTP, against a server that speaks the same wire."""
+"""Gemini as the planner over real HTTP, against a server that speaks the same wire."""
 
 from __future__ import annotations
 
@@ -14,11 +14,17 @@ from decimal import Decimal
 import pytest
 
 from tests.gemini_stand_in import GOOD_DRAFT, GeminiStandIn, Scripted, gemini_stand_in, good
-from trading_core.adapters.gemini import GEMINI_PRICES, GeminiPlanner, call_cost
+from trading_core.adapters.duck.store import DuckStore
+from trading_core.adapters.gemini import GeminiModel
 from trading_core.clock import FixedClock
 from trading_core.errors import PlannerError, PlannerTimeout, PlannerUnavailable, ReplyInvalid
+from trading_core.model.limits import LlmBudget
 from trading_core.model.market import MarketGroup
 from trading_core.ports import PlanReply, PlanRequest
+from trading_core.rules.llm_prices import GEMINI_PRICES, call_cost
+from trading_core.rules.prompts import prompt_hash
+from trading_core.steps.ask import AccountedModel
+from trading_core.steps.model_planner import ModelPlanner
 
 KEY = "AIza-not-a-real-key-0123456789"
 AT = datetime(2026, 3, 2, 23, 30, tzinfo=UTC)
@@ -27,19 +33,21 @@ REQUEST = PlanRequest(
     session=date(2026, 3, 3),
     at=AT,
     prompt="Plan the session.",
-    prompt_hash="0123456789abcdef",
+    prompt_hash=prompt_hash("Plan the session."),
     known_symbols=frozenset({"005930", "000660"}),
 )
 
 
 def planner(stand_in: GeminiStandIn, *, timeout: float = 10.0, model: str = "gemini-2.5-flash"):
-    return GeminiPlanner(
-        api_key=KEY,
-        model=model,
-        timeout_seconds=timeout,
-        clock=FixedClock(AT),
-        base_url=stand_in.base_url,
+    gemini = GeminiModel(api_key=KEY, model=model, base_url=stand_in.base_url)
+    accounted = AccountedModel(
+        gemini,
+        DuckStore(":memory:"),
+        FixedClock(AT),
+        budget=LlmBudget(calls_per_day=0, usd_per_day=Decimal(0), usd_per_month=Decimal(0)),
+        prices=GEMINI_PRICES,
     )
+    return ModelPlanner(accounted, timeout_seconds=timeout, max_output_tokens=8192)
 
 
 async def ask(*script: Scripted, timeout: float = 10.0) -> tuple[PlanReply, GeminiStandIn]:
@@ -62,6 +70,7 @@ async def test_a_good_reply_becomes_a_draft_with_one_recorded_call() -> None:
     (call,) = reply.calls
     assert (call.outcome, call.purpose, call.market) == ("ok", "plan", "KR")
     assert (call.input_tokens, call.output_tokens) == (1000, 240)  # thinking is billed as output
+    assert (call.provider, call.cached_tokens, call.thinking_tokens) == ("gemini", 0, 40)
     assert call.cost_usd == (1000 * Decimal("0.30") + 240 * Decimal("2.50")) / 1_000_000
     assert call.prompt_hash == REQUEST.prompt_hash
     assert call.latency_ms >= 0
@@ -78,6 +87,16 @@ async def test_the_request_binds_the_reply_to_the_schema_and_keeps_the_key_in_a_
         assert f'"{unsupported}"' not in text
     assert stand_in.headers[0]["x-goog-api-key"] == KEY
     assert KEY not in json.dumps(stand_in.bodies) + "".join(stand_in.paths)
+
+
+async def test_cached_tokens_are_told_from_the_others() -> None:
+    reply, _ = await ask(dataclasses.replace(good(), cached=900))
+    assert (reply.calls[0].cached_tokens, reply.calls[0].input_tokens) == (900, 1000)
+
+
+async def test_the_limit_on_the_reply_goes_with_the_request() -> None:
+    _, stand_in = await ask(good())
+    assert stand_in.bodies[0]["generationConfig"]["maxOutputTokens"] == 8192
 
 
 async def test_code_fences_around_the_json_are_taken_off() -> None:
@@ -131,14 +150,16 @@ async def test_a_slow_model_is_cut_off_at_the_limit() -> None:
     error, stand_in = await fail(dataclasses.replace(good(), delay_seconds=30.0), timeout=0.4)
     assert 0.35 < time.perf_counter() - started < 3.0
     assert isinstance(error, PlannerTimeout)
+    assert "PLANNER_TIMEOUT_SECONDS" in str(error)
     assert [call.outcome for call in error.calls] == ["PlannerTimeout"]
+    assert error.calls[0].cost_usd > Decimal("0.02")  # it may be billed, so it counts in full
     assert 350 < error.calls[0].latency_ms < 2000
     assert stand_in.hung_up == 1  # the request itself was cancelled, not left running
 
 
 async def test_the_limit_covers_the_repair_too() -> None:
     broken = Scripted(text="not json", delay_seconds=0.3)
-    error, _ = await fail(broken, dataclasses.replace(good(), delay_seconds=30.0), timeout=0.6)
+    error, _ = await fail(broken, dataclasses.replace(good(), delay_seconds=30.0), timeout=1.5)
     assert isinstance(error, PlannerTimeout)
     assert [call.outcome for call in error.calls] == ["ReplyInvalid", "PlannerTimeout"]
     assert error.calls[0].latency_ms + error.calls[1].latency_ms < 2000
@@ -163,13 +184,15 @@ async def test_a_dropped_connection_is_unavailable_and_is_not_sent_again() -> No
     error, stand_in = await fail(Scripted(drop=True), good())
     assert isinstance(error, PlannerUnavailable)
     assert len(stand_in.bodies) == 1
+    assert error.calls[0].cost_usd > 0
 
 
 async def test_a_port_nobody_listens_on_is_unavailable() -> None:
     async with gemini_stand_in() as stand_in:
         pass
-    with pytest.raises(PlannerUnavailable):
+    with pytest.raises(PlannerUnavailable) as caught:
         await planner(stand_in).draft(REQUEST)
+    assert caught.value.calls[0].cost_usd == 0  # it was not even sent
 
 
 async def test_a_body_that_is_not_the_wire_is_unavailable() -> None:
@@ -200,9 +223,10 @@ async def test_the_key_is_in_no_message_record_log_or_traceback(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     async with gemini_stand_in([Scripted(status=400, message=f"bad key {KEY}")]) as stand_in:
-        gemini = planner(stand_in)
+        drafting = planner(stand_in)
+        gemini = drafting._model._model
         with pytest.raises(PlannerUnavailable) as caught:
-            await gemini.draft(REQUEST)
+            await drafting.draft(REQUEST)
     shown = "".join(traceback.format_exception(caught.value))
     everything = [str(caught.value), repr(caught.value), repr(gemini), repr(vars(gemini)), shown]
     everything += [caplog.text, repr(caught.value.calls), repr(caught.value.__cause__)]

@@ -231,6 +231,48 @@ async def test_a_margin_row_without_its_amounts_is_no_cash(host, tmp_path):
             await kis.broker.account(MarketGroup.US)
 
 
+@pytest.mark.parametrize(
+    ("group", "currency", "told", "rate"),
+    [
+        (MarketGroup.US, "USD", "1402.50000000", "1402.5"),
+        (MarketGroup.JP, "JPY", "915.12000000", "9.1512"),
+        (MarketGroup.JP, "JPY", "9.15120000", "9.1512"),
+        (MarketGroup.VN, "VND", "5.43000000", "0.0543"),
+        (MarketGroup.VN, "VND", "0.05430000", "0.0543"),
+        (MarketGroup.HK, "HKD", "180.25", "180.25"),
+        (MarketGroup.US, "USD", "0.00000000", None),
+        (MarketGroup.US, "USD", "", None),
+    ],
+)
+@pytest.mark.parametrize("personality", ["real", "paper"])
+async def test_the_won_of_one_unit_comes_with_the_cash_whatever_it_is_quoted_for(
+    host, tmp_path, personality, group, currency, told, rate
+):
+    host.on("/inquire-balance", *pages("output1", [], suffix="200"))
+    host.on("/foreign-margin", ok("D", output=[margin_row(currency, bass_exrt=told)]))
+    host.on("/inquire-psamount", ok(output={"ovrs_ord_psbl_amt": "5000.00", "exrt": told}))
+    host.on("/inquire-ccnl", *pages("output", [], suffix="200"))
+    async with connect(host, tmp_path, personality=personality) as kis:
+        account = await kis.broker.account(group)
+    assert account.krw_rate == (None if rate is None else D(rate))
+    assert account.cash > 0
+    assert not host.sent("/inquire-present-balance")
+
+
+async def test_without_a_rate_or_a_row_the_account_is_known_and_the_rate_is_not(host, tmp_path):
+    host.on("/inquire-balance", *pages("output1", [], suffix="200"))
+    host.on("/foreign-margin", ok("D", output=[margin_row("USD")]))
+    async with connect(host, tmp_path) as kis:
+        assert (await kis.broker.account(MarketGroup.US)).krw_rate is None
+        assert (await kis.broker.account(MarketGroup.JP)).krw_rate is None
+
+
+async def test_a_won_is_a_won(host, tmp_path):
+    host.on("/inquire-balance", *pages("output1", [], suffix="100", output2=CASH))
+    async with connect(host, tmp_path) as kis:
+        assert (await kis.broker.account(MarketGroup.KR)).krw_rate == 1
+
+
 def us_order(number, **changes):
     return {
         "ord_dt": "20261119", "odno": number, "orgn_odno": "", "ord_gno_brno": "01790",

@@ -77,7 +77,7 @@ async def test_nothing_secret_is_written_on_a_day_of_trading(tmp_path, caplog, m
     }
     secrets = {APP_KEY, APP_SECRET, ACCOUNT, ACCOUNT[:8], ACCOUNT.replace("-", "")}
     async with wiring.open_runtime(settings, clock=VenueClock(venue)) as runtime:
-        keys = runtime.broker._desk._transport
+        keys = runtime.broker._inner._desk._transport
         secrets |= {await keys.approval_key(), await keys.tokens.get()}
         session = require_session(KR, SESSION)
         book = playbook(wanted, session=SESSION)

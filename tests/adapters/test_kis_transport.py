@@ -223,13 +223,15 @@ async def test_a_refusal_tells_the_broker_s_words_and_what_they_mean(host, tmp_p
 
 async def test_an_order_drops_a_dead_token_but_is_not_sent_again(host, tmp_path):
     clock = FixedClock(NOW)
-    host.on(ORDER, refused("EGW00123"), ACCEPTED)
+    host.on(ORDER, ACCEPTED, refused("EGW00123"), ACCEPTED)
     async with connect(host, tmp_path, clock=clock) as kis:
+        await kis.broker.submit(buy())
+        clock.advance(timedelta(minutes=2))  # from here on a new token could be had at once
         with pytest.raises(TokenExpired):
             await kis.broker.submit(buy())
-        clock.advance(timedelta(minutes=2))
+        assert (host.tokens_issued, len(host.sent(ORDER))) == (1, 2)
         await kis.broker.submit(buy())
-    assert (host.tokens_issued, len(host.sent(ORDER))) == (2, 2)
+    assert (host.tokens_issued, len(host.sent(ORDER))) == (2, 3)
 
 
 async def test_an_order_does_not_wait_for_the_minute_between_two_tokens(host, tmp_path):

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from tests.twin_client import ACCOUNT, APP_KEY, APP_SECRET, twin_of
 from tests.venue_double import america, korea
+from trading_core.twin.exchange_rates import NOMINAL_RATES
 from trading_core.twin.wire.auth import CallLimiter, Tokens
-from trading_core.twin.wire.codes import NOMINAL_RATES
 from trading_core.twin.wire.desk import Desk
 from trading_core.twin.wire.endpoints import ENDPOINTS
 from trading_core.twin.wire.envelope import Reply, WireRequest

@@ -11,9 +11,9 @@ import pytest
 from tests.twin_client import ACCOUNT, DOMESTIC, OVERSEAS, TwinClient, twin_of
 from tests.venue_double import US_NOW, america, korea
 from trading_core.model.order import OrderType
+from trading_core.twin.exchange_rates import NOMINAL_RATES
 from trading_core.twin.venue import OrderFate, Pricing, TimeInForce
 from trading_core.twin.wire.auth import CallLimiter, Tokens
-from trading_core.twin.wire.codes import NOMINAL_RATES
 from trading_core.twin.wire.desk import Desk
 from trading_core.twin.wire.envelope import WireRequest
 from trading_core.twin.wire.gateway import Gateway

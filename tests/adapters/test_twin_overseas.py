@@ -21,6 +21,7 @@ from tests.venue_double import (
 )
 from trading_core.model.market import Currency, Instrument, Market, MarketGroup
 from trading_core.model.order import OrderType, Side
+from trading_core.twin.exchange_rates import rates_at
 from trading_core.twin.venue import NewOrder, RefusalKind
 
 TRADING = f"{OVERSEAS}/trading"
@@ -64,7 +65,7 @@ async def test_price_detail_tells_the_year_the_lot_and_the_price_in_won() -> Non
     assert all_strings(detail)
     assert (output["open"], output["high"], output["low"]) == ("200.0000", "202.0000", "200.0000")
     assert (output["curr"], output["vnit"], output["e_hogau"]) == ("USD", "1", "0.0100")
-    assert output["t_xprc"] == str(202 * 1400)
+    assert output["t_xprc"] == f"{202 * rates_at(US_NOW)[Currency.USD]:.0f}"
     assert set(output) == set(blank)
     assert set(blank.values()) == {""}
 
@@ -294,7 +295,7 @@ async def test_the_present_balance_is_whole_on_the_real_host_and_totals_only_on_
     ]
     assert (paper["output1"], paper["output2"]) == ([], [])
     assert real["output3"] == paper["output3"]
-    assert real["output3"]["evlu_amt_smtl"] == str(606 * 1400)
+    assert real["output3"]["evlu_amt_smtl"] == f"{606 * rates_at(US_NOW)[Currency.USD]:.0f}"
 
 
 async def test_no_foreign_orders_are_an_empty_list() -> None:

@@ -25,9 +25,6 @@ NOT_READ_YET = {
     "s3_secret_key",
     "s3_bucket_name",
     "s3_region",
-    "news_api_key",
-    "news_api_provider",
-    "market_data_api_key",
 }
 
 

@@ -73,7 +73,8 @@ def test_unix_sockets_are_open(tmp_path: Path) -> None:
 
 
 def test_no_variable_of_the_developer_is_left() -> None:
-    names = {field.upper() for field in Settings.model_fields} - {"OUROBOROS_HOME"}
+    ours = {"OUROBOROS_HOME", "LOCK_DIR"}
+    names = {field.upper() for field in Settings.model_fields} - ours
 
     assert names & {name.upper() for name in os.environ} == set()
     assert "PREFECT_API_URL" not in os.environ
@@ -85,6 +86,7 @@ def test_a_home_of_its_own_waits_for_every_test() -> None:
 
     assert not home.exists()
     assert "ouroboros-tests-" in str(home)
+    assert "ouroboros-tests-" in os.environ["LOCK_DIR"]
 
 
 def test_no_env_file_of_the_working_directory_is_read(

@@ -23,6 +23,7 @@ from trading_core.model.price import Quote, Ranking
 from trading_core.ports import Broker, MarketData
 from trading_core.rules.markets import currency_of, price_increment
 from trading_core.twin.exchange import SimulatedExchange
+from trading_core.twin.exchange_rates import rates_at
 from trading_core.twin.server import serve
 from trading_core.twin.synthetic import synthetic_tape
 from trading_core.twin.tape import Tape
@@ -193,6 +194,14 @@ async def test_quotes_are_the_quotes_of_each(face):
     assert list(quotes) == [item.symbol for item in wanted]
     for item in wanted:
         assert quotes[item.symbol] == await face.market_data.quote(item)
+
+
+@on(*MarketGroup)
+async def test_an_account_knows_the_won_of_one_unit_of_its_currency(face):
+    account = await face.broker.account(face.group)
+    rate = rates_at(face.venue.now)[currency_of(face.group)]
+    assert account.krw_rate == rate
+    assert (rate == 1) == (face.group is MarketGroup.KR)
 
 
 @on(*MarketGroup)

@@ -22,6 +22,8 @@ from tests.record_factories import (
     make_backup,
     make_context,
     make_decision,
+    make_decision_review,
+    make_difference,
     make_equity,
     make_event,
     make_fill,
@@ -29,6 +31,8 @@ from tests.record_factories import (
     make_intent,
     make_kill_row,
     make_llm_call,
+    make_llm_reservation,
+    make_llm_text,
     make_lot,
     make_match,
     make_notification,
@@ -38,19 +42,26 @@ from tests.record_factories import (
     make_playbook,
     make_protection,
     make_scorecard,
+    make_screened,
+    make_split,
     make_switch,
     one_of_each,
 )
 from trading_core.adapters.duck import DuckStore
 from trading_core.errors import IllegalTransition, StoreError
+from trading_core.model.audit import DecisionFilter
+from trading_core.model.difference import DifferenceKind
 from trading_core.model.journal import ContextLayer, HaltLevel
-from trading_core.model.market import Instrument, Market
+from trading_core.model.language import LlmSpend
+from trading_core.model.market import Currency, Instrument, Market
+from trading_core.model.memory import EntryOrigin
 from trading_core.model.order import TRANSITIONS, OrderState, Side
 from trading_core.model.portfolio import ExitState, StopBasis
 from trading_core.ports import Record, Store, StoreReader
 
 S = OrderState
 NEXT_DAY = date(2026, 11, 23)
+HOUR = timedelta(hours=1)
 
 
 @pytest.fixture(scope="session")
@@ -85,21 +96,40 @@ class TestRoundTrips:
             assert db.playbook("KR", SESSION) == make_playbook()
             assert db.decisions() == [make_decision()]
             assert db.outcomes("KR", SESSION) == [make_outcome()]
+            [logged] = db.decision_log(DecisionFilter())
+            assert (logged.outcome, logged.review) == (make_outcome(), make_decision_review())
+            assert db.screened("KR", SESSION) == [make_screened()]
             [order] = db.orders()
             assert (order.intent, order.events) == (make_intent(), (make_event(),))
             assert db.adopted_lots("KR") == [make_lot()]
+            assert db.splits("KR") == [make_split()]
+            assert db.splits("US") == []
             assert db.fills() == [make_fill()]
             assert db.observations("KR", SESSION) == [make_observation()]
             assert db.matches("KR", SESSION) == [make_match()]
             assert db.equity_curve("KR", SESSION) == [make_equity()]
             assert db.halts() == [make_halt()]
+            assert db.differences("KR", SESSION) == [make_difference()]
             assert db.kill_rows() == [make_kill_row()]
             assert db.deployment_switches() == [make_switch()]
             assert db.llm_calls() == [make_llm_call()]
+            assert db.llm_reservations() == [make_llm_reservation()]
+            assert db.llm_text("prompt-1") == make_llm_text().text
             assert db.scorecards() == [make_scorecard()]
             assert db.context(ContextLayer.L3) == [make_context()]
             assert db.backups() == [make_backup()]
             assert db.protections("KR") == {"005930": make_protection().protection}
+
+    def test_differences_are_those_of_one_market_and_session_as_they_were_seen(
+        self, store: Store
+    ) -> None:
+        first = make_difference(difference_id="z", at=AT + MINUTE, amount=None)
+        append(store, first, make_difference(difference_id="a"))
+        append(store, first, make_difference(difference_id="b", session=NEXT_DAY))
+        append(store, make_difference(difference_id="c", market="US"))
+        found = ask(store, lambda db: db.differences("KR", SESSION))
+        assert [item.difference_id for item in found] == ["z", "a"]
+        assert found[0] == first
 
     def test_one_order_is_found_by_its_intent_with_its_life_and_its_fills(
         self, store: Store
@@ -397,6 +427,38 @@ class TestQueries:
             ):  # fmt: skip
                 assert list(empty) == []
 
+    def test_calls_of_models_are_found_by_time_and_prompt(self, store: Store) -> None:
+        later = make_llm_call(call_id="call-2", at=AT + MINUTE, prompt_id="prompt-2")
+        append(store, later, make_llm_call())
+        with store.read() as db:
+            assert db.llm_calls() == [make_llm_call(), later]
+            assert db.llm_calls(since=AT + MINUTE) == [later]
+            assert db.llm_calls("KR", SESSION, prompt_id="prompt-1") == [make_llm_call()]
+            assert db.llm_calls("US") == []
+
+    def test_a_reserved_call_counts_at_its_most_until_its_cost_is_known(self, store: Store) -> None:
+        append(
+            store,
+            make_llm_reservation(at=AT - MINUTE, call_id="early", most_usd=Decimal(7)),
+            make_llm_reservation(call_id="lost", most_usd=Decimal("0.31")),
+            make_llm_reservation(call_id="unpriced", most_usd=None),
+            make_llm_reservation(call_id="done", most_usd=Decimal(9)),
+            make_llm_call(call_id="done", cost_usd=Decimal("0.02")),
+            make_llm_call(call_id="reused", outcome="reused", cost_usd=Decimal(0)),
+        )
+        with store.read() as db:
+            assert db.llm_spend(since=AT) == LlmSpend(3, Decimal("0.33"))
+            assert db.llm_spend(since=AT - MINUTE).calls == 4
+            assert db.llm_spend(since=AT + MINUTE) == LlmSpend()
+            assert len(db.llm_reservations(since=AT)) == 3
+
+    def test_a_text_is_kept_once_and_an_unknown_one_is_none(self, store: Store) -> None:
+        long = make_llm_text(text="가나다 " * 50_000)
+        append(store, long)
+        append(store, make_llm_text(text="another one under the same name"))
+        assert ask(store, lambda db: db.llm_text("prompt-1")) == long.text
+        assert ask(store, lambda db: db.llm_text("nobody's")) is None
+
     def test_the_playbook_of_a_session_is_the_newest_one(self, store: Store) -> None:
         first, second = make_playbook(), make_playbook(token_count=2, generated_at=AT)
         append(store, second)
@@ -570,7 +632,7 @@ class TestQueries:
 
     def test_the_newest_timeframe_is_not_the_one_written_last(self, store: Store) -> None:
         append(store, make_context(timeframe="2026-11-20", key="b"), make_context(key="a"))
-        append(store, make_context(timeframe="2026-11-19", at=AT + timedelta(days=9)))
+        append(store, make_context(timeframe="2026-11-19", key="a", at=AT + timedelta(days=9)))
         append(store, make_context(layer=ContextLayer.L4, timeframe="2026-W47"))
         with store.read() as db:
             newest = db.context(ContextLayer.L3)
@@ -580,6 +642,134 @@ class TestQueries:
             ]
             assert len(db.context(ContextLayer.L3, "2026-11-19")) == 1
             assert db.context(ContextLayer.L3, "2026-11-18") == []
+
+    def test_the_newest_timeframe_is_each_markets_own_and_of_each_form(self, store: Store) -> None:
+        days = [("KR", "2026-11-23"), ("KR", "2026-11-20"), ("US", "2026-11-20")]
+        append(store, *(make_context(timeframe=day, key=f"day_{code}_X") for code, day in days))
+        for timeframe in ("all", "2025", "2026", "2026-11-20", "2026-11-19"):
+            append(
+                store,
+                make_context(layer=ContextLayer.L7, timeframe=timeframe, key="total_KR_KRW"),
+            )
+        with store.read() as db:
+            assert {(e.timeframe, e.key) for e in db.context(ContextLayer.L3)} == {
+                ("2026-11-23", "day_KR_X"),
+                ("2026-11-20", "day_US_X"),
+            }
+            assert [e.timeframe for e in db.context(ContextLayer.L7)] == [
+                *("2026", "2026-11-20", "all"),
+            ]
+
+    def test_the_history_of_a_layer_is_by_timeframe_of_one_market_and_before_one(
+        self, store: Store
+    ) -> None:
+        keys = ("day_KR_KRW", "day_US_USD")
+        days = ("2026-11-20", "2026-11-18", "2026-11-19")
+        append(store, *(make_context(timeframe=day, key=key) for day in days for key in keys))
+        with store.read() as db:
+            assert [(e.timeframe, e.key) for e in db.context_history(ContextLayer.L3)] == [
+                (day, key) for day in sorted(days) for key in keys
+            ]
+            found = db.context_history(ContextLayer.L3, market="US", before="2026-11-20")
+            assert [e.timeframe for e in found] == ["2026-11-18", "2026-11-19"]
+            assert {e.key for e in found} == {"day_US_USD"}
+            assert db.context_history(ContextLayer.L4) == []
+
+    def test_the_newest_look_at_each_symbol_is_the_first_layer(self, store: Store) -> None:
+        append(
+            store,
+            make_observation(values={"price": 1.0}),
+            make_observation(at=AT + MINUTE, values={"price": 2.0, "rsi": None}),
+            make_observation(symbol="000660", values={"price": 9.0}),
+            make_observation(market="US", session=NEXT_DAY, symbol="AAPL", at=AT + 9 * MINUTE),
+            make_observation(session=date(2026, 11, 16), at=AT - timedelta(days=4)),
+        )
+        with store.read() as db:
+            ticks = db.context(ContextLayer.L1)
+            assert [(e.timeframe, e.key, e.at) for e in ticks] == [
+                ("2026-11-20", "tick_KR_000660", AT),
+                ("2026-11-20", "tick_KR_005930", AT + MINUTE),
+                ("2026-11-23", "tick_US_AAPL", AT + 9 * MINUTE),
+            ]
+            assert ticks[1].value == {"price": 2.0, "rsi": None}
+            # Seven days back from the newest session; the sixteenth is one too many.
+            assert [e.timeframe for e in db.context_history(ContextLayer.L1, market="KR")] == [
+                *("2026-11-20", "2026-11-20"),
+            ]
+            found = db.context(ContextLayer.L1, "2026-11-20")
+            assert [e.key for e in found] == ["tick_KR_000660", "tick_KR_005930"]
+            [[stored]] = sql(db, "SELECT count(*) FROM context_entries")
+            assert stored == 0
+
+    def test_what_is_forgotten_is_gone_and_can_be_remembered_again(self, store: Store) -> None:
+        append(store, make_context(), make_context(key="other"), make_context(timeframe="2026"))
+        with store.write() as tx:
+            tx.forget([make_context(value="whatever it says")])
+            tx.forget([])
+        with store.read() as db:
+            left = db.context_history(ContextLayer.L3)
+            assert [(e.timeframe, e.key) for e in left] == [
+                ("2026", "net_pnl_KR"),
+                ("2026-11-20", "other"),
+            ]
+        append(store, make_context(value=7))
+        assert len(ask(store, lambda db: db.context_history(ContextLayer.L3))) == 3
+
+    def test_the_mark_of_a_session_changes_with_every_fact_of_it(self, store: Store) -> None:
+        assert ask(store, lambda db: db.fact_marks("KR")) == {}
+        seen = set()
+        for record in (
+            make_decision(),
+            make_fill(),
+            make_fill(fill_id="another"),
+            make_lot(),
+            make_split(),
+            make_equity(),
+            make_equity(at=AT + MINUTE),
+            make_difference(),
+        ):
+            append(store, record, make_fill(fill_id="abroad", instrument=APPLE))
+            marks = ask(store, lambda db: db.fact_marks("KR"))
+            assert list(marks) == [SESSION]
+            seen.add(marks[SESSION])
+        assert len(seen) == 8
+        append(store, make_observation(), make_match(), make_halt(), make_scorecard())
+        assert ask(store, lambda db: db.fact_marks("KR"))[SESSION] in seen
+
+    def test_the_facts_of_memory_are_summed_up(self, store: Store) -> None:
+        book = make_playbook()
+        late = make_equity(at=AT + MINUTE, equity=Decimal(9), cash=Decimal("8.5"))
+        append(
+            store,
+            book,
+            make_decision(playbook_id=book.playbook_id),
+            make_decision(decision_id="hold", action="HOLD"),
+            make_decision(decision_id="abroad", market="US"),
+            make_intent(),
+            make_intent(intent_id="unfilled"),
+            make_fill(),
+            make_equity(),
+            late,
+            make_equity(at=AT + 2 * MINUTE, currency=Currency.USD),
+            make_equity(market="US"),
+            make_difference(),
+            make_difference(difference_id="2"),
+            make_difference(difference_id="3", kind=DifferenceKind.GHOST),
+        )
+        facts = ask(store, lambda db: db.memory_facts("KR"))
+        won, dollars = facts.equity
+        first = make_equity()
+        assert (won.currency, won.points, won.opened_at, won.closed_at) == (
+            *(Currency.KRW, 2, AT, AT + MINUTE),
+        )
+        assert (won.open, won.high, won.low, won.close) == (
+            *(first.equity, first.equity, Decimal(9), Decimal(9)),
+        )
+        assert (won.open_cash, won.close_cash) == (first.cash, Decimal("8.5"))
+        assert (dollars.currency, dollars.points) == (Currency.USD, 1)
+        assert facts.origins == {"intent-1": EntryOrigin(85, "005930#0", "gemini")}
+        assert facts.decisions == {SESSION: {"BUY": 1, "HOLD": 1}}
+        assert facts.cash_moved == {(SESSION, Currency.KRW): Decimal("100.5")}
 
     def test_what_was_told_before_is_known(self, store: Store) -> None:
         append(store, make_notification(), make_notification(notification_id="note-2"))
@@ -703,8 +893,70 @@ class TestTheDescribedTables:
             append(store, make_fill(), sale)
         assert ask(store, lambda db: sql(db, "SELECT count(*) FROM closed_trades")) == [(1,)]
 
-    def test_a_decision_is_reviewed_once_it_has_an_outcome(self, store: Store) -> None:
+    def test_a_trade_knows_its_won_rate_and_its_profit_in_won_by_source(self, store: Store) -> None:
+        dollars = {"instrument": APPLE, "currency": Currency.USD, "fee": Decimal("0.5")}
+        bought = make_fill(quantity=10, price=Decimal(100), krw_rate=Decimal("1350.25"), **dollars)
+        sold = make_fill(
+            fill_id="out",
+            side=Side.SELL,
+            quantity=4,
+            price=Decimal(110),
+            filled_at=AT + 2 * MINUTE,
+            krw_rate=Decimal("1400.5"),
+            **dollars,
+        )
+        lot = make_lot(krw_rate=Decimal(1))
+        point = make_equity(krw_rate=Decimal(1))
+        append(store, bought, sold, lot, point)
+        with store.read() as db:
+            assert db.fills() == [bought, sold]
+            assert db.adopted_lots("KR") == [lot]
+            assert db.equity_curve("KR", SESSION) == [point]
+            columns = "krw_rate, strategy_pnl_krw, fx_pnl_krw, pnl_krw"
+            entry, sale = sql(db, f"SELECT {columns} FROM trades ORDER BY id")
+        assert entry == (Decimal("1350.25"), None, None, None)
+        # Bought for 400.2 with its costs and sold for 439.5 after its own.
+        strategy = Decimal("39.3") * Decimal("1400.5")
+        currency = Decimal("400.2") * Decimal("50.25")
+        assert sale == (Decimal("1400.5"), strategy, currency, strategy + currency)
+
+    def test_the_profit_of_a_trade_without_a_rate_is_not_known_in_won(self, store: Store) -> None:
+        dollars = {"instrument": APPLE, "currency": Currency.USD}
+        sold = make_fill(
+            fill_id="out",
+            side=Side.SELL,
+            quantity=4,
+            filled_at=AT + 2 * MINUTE,
+            krw_rate=Decimal("1400.5"),
+            **dollars,
+        )
+        append(store, make_fill(**dollars), sold)
+        found = ask(store, lambda db: sql(db, "SELECT krw_rate, pnl_krw FROM trades ORDER BY id"))
+        assert found == [(None, None), (Decimal("1400.5"), None)]
+
+    def test_what_a_sale_after_a_split_realised_is_by_the_new_share(self, store: Store) -> None:
+        append(store, make_fill(quantity=10, price=Decimal(100), fee=Decimal(0)))
+        append(store, make_split(added=10, at=AT + 2 * MINUTE))
+        sale = make_fill(
+            fill_id="out",
+            side=Side.SELL,
+            quantity=20,
+            price=Decimal(60),
+            fee=Decimal(0),
+            filled_at=AT + 3 * MINUTE,
+        )
+        append(store, sale)
+        assert ask(store, lambda db: sql(db, "SELECT pnl FROM trades WHERE fill_id = 'out'")) == [
+            (200,)
+        ]
+        assert ask(store, lambda db: sql(db, "SELECT quantity, split FROM positions")) == [(0, 10)]
+
+    def test_a_decision_is_reviewed_once_somebody_left_a_remark(self, store: Store) -> None:
         append(store, make_decision(), make_decision(decision_id="open"), make_outcome())
+        append(store, make_decision(decision_id="said"), make_decision(decision_id="settled"))
+        append(store, make_outcome(decision_id="settled", note=""))
+        append(store, make_decision_review(decision_id="said"))
+        append(store, make_decision_review(decision_id="said", note="no", at=AT + 10 * HOUR))
         found = ask(
             store,
             lambda db: sql(
@@ -716,6 +968,8 @@ class TestTheDescribedTables:
         assert found == [
             ("decision-1", Decimal("-1234.5"), 0.0, True, "sold into strength too late"),
             ("open", None, None, False, None),
+            ("said", None, None, True, "no"),
+            ("settled", Decimal("-1234.5"), 0.0, False, None),
         ]
 
     def test_a_playbook_is_generated_then_active_then_expired(self, store: Store) -> None:

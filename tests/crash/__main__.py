@@ -11,8 +11,10 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
+import signal
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -35,21 +37,45 @@ def main() -> int:
     for market in range(MARKETS):
         tape_of(market)
     shown = Console(stderr=True)
-    with multiprocessing.get_context("fork").Pool(options.jobs, maxtasksperchild=20) as pool:
+    # Stopped by hand (Ctrl-C, SIGTERM), it still says what it has seen so far.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with (
+        multiprocessing.get_context("fork").Pool(options.jobs, _alone, maxtasksperchild=20) as pool,
+        suppress(KeyboardInterrupt),
+    ):
         work = pool.imap_unordered(_attempt, [(seed, options.keep) for seed in seeds])
         for outcome, failure in track(
-            work, "crashing", total=len(seeds), console=shown, disable=options.json
+            work, "crashing", total=len(seeds), console=shown, disable=not shown.is_terminal
         ):
             if outcome is not None:
                 outcomes.append(outcome)
             if failure:
                 failures.append(failure)
+            if not shown.is_terminal:
+                _report(outcome, failure, len(seeds) - len(outcomes) - len(failures))
     answer = summary(outcomes, failures)
     if options.json:
         print(json.dumps(answer))
     else:
         _show(answer, Console())
-    return 1 if answer["violations"] else 0
+    return 1 if answer["violations"] or answer["schedules"] < len(seeds) else 0
+
+
+def _alone() -> None:
+    """The driver of schedules leaves the answer to a stop to the process that counts."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _report(outcome: Outcome | None, failure: str, left: int) -> None:
+    """One line a schedule, for a log that nobody watches."""
+    if outcome is None:
+        text = f"FAILED {failure}"
+    else:
+        violations = outcome.findings.violations
+        text = f"seed {outcome.seed}: {outcome.seconds:.0f} s, {outcome.kills} kills"
+        text += f", VIOLATIONS {violations}" if violations else ", clean"
+    print(f"{text}; {left} left", file=sys.stderr, flush=True)
 
 
 def _options() -> argparse.Namespace:

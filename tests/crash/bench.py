@@ -8,6 +8,7 @@ loop: that happens in children alone.
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import json
 import os
 import shutil
@@ -45,6 +46,7 @@ ACCOUNT = "50000000-01"
 SYMBOLS, MARKET_SIZE, MARKETS = 34, 40, 3
 LIFE_SECONDS = 240.0
 STARTS_AGAIN = 4
+_PR_SET_PDEATHSIG = 1
 
 
 @dataclass
@@ -235,6 +237,7 @@ def _fork(home: Path, name: str, work: Callable[[], object]) -> int:
         return child
     code = 1
     try:
+        _die_with_the_parent()
         log = os.open(home / f"{name}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         os.dup2(log, 1)
         os.dup2(log, 2)
@@ -246,3 +249,9 @@ def _fork(home: Path, name: str, work: Callable[[], object]) -> int:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
+
+
+def _die_with_the_parent() -> None:
+    """Nothing of a schedule outlives its driver, however that ends; Linux only."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

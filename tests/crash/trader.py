@@ -39,6 +39,7 @@ def settings(home: Path, url: str) -> Settings:
     """Of every process of one schedule; nothing of the environment gets in."""
     return configure(
         ouroboros_home=home,
+        lock_dir=home,
         twin_url=url,
         enabled_markets="KR",
         rescan_interval_seconds=INTERVAL_SECONDS,

@@ -16,6 +16,7 @@ from flows import cli
 from tests.record_factories import (
     AT,
     SESSION,
+    make_decision,
     make_halt,
     make_intent,
     make_order_life,
@@ -29,7 +30,7 @@ Run = Callable[..., tuple[int, str, str]]
 
 COMMANDS = (
     *("demo", "plan", "session", "tick", "review", "backup", "status", "why", "halt", "resume"),
-    *("kill", "settle", "doctor", "twin serve"),
+    *("kill", "settle", "doctor", "twin serve", "decisions review", "memory"),
 )
 
 
@@ -175,10 +176,10 @@ def test_status_sums_the_newest_session_up(run_cli: Run, store: DuckStore) -> No
     assert market["orders"]["intended"] == 1
     assert answer["nothing_yet"] == ["US"]
     assert [halt["scope"] for halt in answer["halts"]] == ["KRW"]
-    # Ten were bought by the strategy, three were found at the broker.
+    # Ten were bought by the strategy; the three found at the broker were split into six.
     assert {(row["symbol"], row["quantity"]) for row in market["positions"]} == {
         ("005930", 10),
-        ("005930", 3),
+        ("005930", 6),
     }
 
 
@@ -211,16 +212,45 @@ def test_why_tells_the_funnel_of_a_symbol(run_cli: Run, store: DuckStore) -> Non
     answer = as_json(run_cli, "why", "005930")
 
     assert (answer["market"], answer["symbol"]) == ("KR", "005930")
-    assert len(answer["observations"]) == len(answer["matches"]) == 1
+    assert [stage["name"] for stage in answer["stages"]][:3] == [
+        *("candidate", "playbook", "observation"),
+    ]
     assert answer["decisions"][0]["decision_id"] == "decision-1"
     assert answer["orders"][0]["intent"]["intent_id"] == "intent-1"
 
     code, out, _ = run_cli("why", "005930")
     assert code == 0
     shown = " ".join(out.split())
-    assert "nearest miss 10:00: 005930#0 (BUY) needed rsi < 30.5, it was 31" in shown
-    assert "BUY confidence 85: rsi 28.1 < 30.5" in shown
-    assert "order BUY 10 at 70500" in shown
+    assert "005930#0 (BUY) at 10:00: rsi 31, needed < 30.5" in shown
+    assert "BUY at 10:00, confidence 85: rsi 28.1 < 30.5" in shown
+    assert "BUY 10 at 70,500" in shown
+
+
+def test_why_takes_a_time_of_the_exchange_or_an_iso_time(run_cli: Run, store: DuckStore) -> None:
+    for at in ("10:00", "2026-11-20T10:00", "2026-11-20T01:00:00+00:00"):
+        answer = as_json(run_cli, "why", "005930", "--at", at)
+        assert (answer["session"], answer["at"]) == ("2026-11-20", AT.isoformat())
+    assert as_json(run_cli, "why", "005930", "--at", "09:59")["at"] is None
+    for wrong in ("noon", "25:00", "2026-13-01T10:00"):
+        assert f"--at {wrong}" in refused(run_cli, "why", "005930", "--at", wrong)
+
+
+def test_decisions_are_listed_narrowed_and_reviewed(run_cli: Run, store: DuckStore) -> None:
+    with store.write() as tx:
+        tx.append([make_decision(decision_id="fedcba98", action="HOLD")])
+    both = as_json(run_cli, "decisions")["decisions"]
+    assert [item["decision"]["decision_id"] for item in both] == ["fedcba98", "decision-1"]
+    assert both[1]["outcome"]["outcome_pnl"] == "-1234.5"
+    [hold] = as_json(run_cli, "decisions", "--market", "kr", "--action", "hold")["decisions"]
+    [fresh] = as_json(run_cli, "decisions", "--unreviewed", "--symbol", "005930")["decisions"]
+    assert hold == fresh
+    made = as_json(run_cli, "decisions", "review", "fed", "--note", "too early", "--by", "me")
+    assert made["reviewed"]["review"]["note"] == "too early"
+    assert as_json(run_cli, "decisions", "--unreviewed")["decisions"] == []
+    code, out, _ = run_cli("decisions", "--date", SESSION.isoformat(), "--limit", "1")
+    assert code == 0
+    assert "reviewed (me): too early" in out and "the newest 1" in out
+    assert "no decision's id" in refused(run_cli, "decisions", "review", "zz", "--note", "x")
 
 
 def test_why_finds_a_symbol_written_small_and_in_a_named_market(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from flows import screens
+from flows import audit_screens, screens
 
 Json = dict[str, Any]
 
@@ -51,6 +51,16 @@ SESSION: Json = {
         }
     ],
     "equity": {"KRW": {"start": "10000000", "end": "10013710"}},
+    "differences": [
+        {
+            "kind": "foreign_order",
+            "subject": "0000000007",
+            "expected": "an order of ours, or nothing",
+            "found": "BUY 3 A at market, placed by hand or by another program",
+            "severity": "warning",
+            "repaired_by": "none",
+        }
+    ],
     "halts": [
         {
             "halt_id": "h",
@@ -95,6 +105,7 @@ SILENT: Json = {
     "pnl": {},
     "positions": [],
     "equity": {},
+    "differences": [],
     "halts": [],
     "scorecard": None,
     "backup": None,
@@ -120,48 +131,56 @@ WHY: Json = {
     "market": "US",
     "symbol": "AAPL",
     "session": "2026-11-20",
-    "observations": [
-        {"at": "2026-11-20T15:00:00+00:00", "values": {"price": 270.5, "rsi": 28, "atr_pct": None}}
+    "at": "2026-11-20T15:00:00+00:00",
+    "stages": [
+        {"name": "candidate", "passed": None, "text": "no scan of this session was written down"},
+        {"name": "match", "passed": False, "text": "no scenario matched"},
+        {"name": "gate", "passed": True, "text": "BUY 3 at 270.55 (entry) at 10:10: passed"},
     ],
-    "matches": [
+    "scenarios": [
         {
-            "kind": "near",
-            "at": "2026-11-20T15:00:00+00:00",
             "scenario_id": "AAPL#1",
-            "action": "BUY",
-            "field": "rsi",
-            "op": "<",
-            "threshold": 27.0,
-            "value": 28.0,
-            "distance": 1.0,
-        },
-        {"kind": "near", "at": "2026-11-20T15:05:00+00:00", "distance": None},
-        {"kind": "first", "at": "2026-11-20T15:10:00+00:00", "distance": 0.0},
-    ],
-    "decisions": [
-        {
-            "at": "2026-11-20T15:10:00+00:00",
             "action": "BUY",
             "confidence": 85,
-            "rationale": "rsi 26.0 < 27",
-            "scenario_id": "AAPL#1",
+            "conditions": [
+                {
+                    "field": "rsi",
+                    "op": "<",
+                    "threshold": 27.0,
+                    "value": 28.0,
+                    "met": False,
+                    "distance": 0.037,
+                },
+                {
+                    "field": "momentum",
+                    "op": ">",
+                    "threshold": 60.0,
+                    "value": None,
+                    "met": False,
+                    "distance": None,
+                },
+            ],
         }
     ],
-    "orders": [
-        {
-            "intent": {
-                "created_at": "2026-11-20T15:10:00+00:00",
-                "side": "BUY",
-                "quantity": 3,
-                "limit_price": "270.55",
-                "reason": "entry",
-            },
-            "events": [{"note": "limit price off the grid"}],
-            "state": "rejected",
-        }
-    ],
+    "conclusion": "AAPL#1 (BUY) was the nearest: rsi 28, needed below 27 (-3.6 %).",
 }
-NO_WHY: Json = {**WHY, "observations": [], "matches": [], "decisions": [], "orders": []}
+NO_WHY: Json = {**WHY, "at": None, "stages": [], "scenarios": [], "conclusion": "A playbook."}
+LOGGED: Json = {
+    "decision": {
+        "decision_id": "0123456789abcdef",
+        "session": "2026-11-20",
+        "market": "US",
+        "at": "2026-11-20T15:10:00+00:00",
+        "action": "BUY",
+        "confidence": 85,
+        "instrument": {"symbol": "AAPL"},
+        "scenario_id": "AAPL#1",
+        "rationale": "[bold]loud[/]",
+    },
+    "outcome": {"outcome_pnl": "-12.5", "outcome_accuracy": 0.0},
+    "review": {"by": "me", "note": "too early"},
+}
+OPEN: Json = {**LOGGED, "outcome": None, "review": None}
 HALTED: Json = {"raised": SESSION["halts"], "lifted": []}
 LIFTED: Json = {"raised": [], "lifted": SESSION["halts"]}
 KILLED: Json = {
@@ -229,7 +248,7 @@ CASES: list[tuple[str, Callable[[Json], None], Json, list[str]]] = [
             *("KR: reducing", "US: halted", "JP: active", "paused in Prefect: plan/KR"),
             "halted (KRW) by breaker, exits go on, since 2026-11-20T01:00",
             "halted (US) by kill, exits are stopped too",
-            *("US: nothing yet", "005930"),
+            *("US: nothing yet", "005930", "foreign order"),
         ],
     ),
     (
@@ -238,8 +257,24 @@ CASES: list[tuple[str, Callable[[Json], None], Json, list[str]]] = [
         {**STATUS, "halts": [], "markets": [], "nothing_yet": [], "paused_deployments": []},
         ["mode paper"],
     ),
-    ("why", screens.why, WHY, ["nearest miss 10:00", "AAPL#1", "off the grid", "rsi 28.00"]),
-    ("why, nothing matched", screens.why, NO_WHY, ["observed 0 times", "no decision"]),
+    (
+        "why",
+        audit_screens.why,
+        WHY,
+        ["AAPL on US 2026-11-20 at 10:00", "no data", "3.7%", "rsi < 27", "needed below 27"],
+    ),
+    ("why, nothing is known", audit_screens.why, NO_WHY, ["A playbook."]),
+    (
+        "decisions",
+        audit_screens.decisions,
+        {"decisions": [LOGGED, OPEN], "limit": 2},
+        [
+            *("01234567  2026-11-20 10:10  BUY  AAPL", "[bold]loud[/]; made -12.5"),
+            *("reviewed (me): too early", "the newest 2"),
+        ],
+    ),
+    ("decisions, none", audit_screens.decisions, {"decisions": [], "limit": 50}, ["no decision"]),
+    ("reviewed", audit_screens.reviewed, {"reviewed": LOGGED}, ["too early"]),
     ("halt", screens.halts, HALTED, ["halted KRW", "ouroboros resume KRW"]),
     ("resume", screens.halts, LIFTED, ["lifted KRW"]),
     (

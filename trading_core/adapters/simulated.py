@@ -13,6 +13,7 @@ from trading_core.model.portfolio import Account, Holding
 from trading_core.model.price import DailyBar, MinuteBar, OrderBook, Quote, Ranking, RankRow
 from trading_core.rules.calendar import session_on
 from trading_core.rules.markets import currency_of
+from trading_core.twin.exchange_rates import rates_at
 from trading_core.twin.venue import NewOrder, RefusalKind, Venue, VenueOrder, VenueRefusal
 
 
@@ -44,6 +45,7 @@ class SimulatedBroker:
                 if h.quantity > 0
             ),
             at=self._venue.now,
+            krw_rate=rates_at(self._venue.now)[currency],
         )
 
     async def orders(self, group: MarketGroup, session: date) -> Sequence[BrokerOrder]:

@@ -54,7 +54,11 @@ class MatchRow:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """One decision with everything it stood on; a row of ``decision_logs``."""
+    """One decision with everything it stood on; a row of ``decision_logs``.
+
+    ``market`` is a market group code, ``prompt_id`` the hash of the prompt that the playbook
+    answered, empty where no model wrote it.
+    """
 
     decision_id: str
     at: datetime
@@ -68,6 +72,7 @@ class Decision:
     playbook_id: str = ""
     context_snapshot: Json = field(default_factory=dict)
     input_data: Json = field(default_factory=dict)
+    prompt_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +186,10 @@ class DeploymentSwitch:
 
 @dataclass(frozen=True, slots=True)
 class EquityPoint:
-    """One currency of the account at one moment. The first of a session is the breaker's base."""
+    """One currency of the account at one moment. The first of a session is the breaker's base.
+
+    ``krw_rate`` is the broker's won for one unit of the currency; None when it is not known.
+    """
 
     market: str
     session: date
@@ -190,11 +198,17 @@ class EquityPoint:
     cash: Decimal
     holdings_value: Decimal
     equity: Decimal
+    krw_rate: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class LlmCall:
-    """One call of a language model: what it cost and how it ended (``ok`` or the error's name)."""
+    """One call of a language model: what it cost and how it ended.
+
+    ``outcome`` is ``ok``, the name of an error, or ``reused``: an earlier reply to the same prompt
+    was taken, nothing was called and nothing is paid. ``cached_tokens`` are part of the input,
+    ``thinking_tokens`` of the output. ``prompt_id`` and ``reply_id`` name the stored texts.
+    """
 
     call_id: str
     at: datetime
@@ -209,13 +223,20 @@ class LlmCall:
     latency_ms: int
     prompt_hash: str
     detail: str = ""
+    provider: str = ""
+    cached_tokens: int = 0
+    thinking_tokens: int = 0
+    prompt_id: str = ""
+    reply_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Scorecard:
     """One session of one market group, scored. Percentages are 0-100; money per currency.
 
-    ``win_rate_pct`` = wins / (wins + losses) of closed trades, None without any.
+    ``win_rate_pct`` = wins / (wins + losses) of closed trades, None without any. ``details``
+    holds the parts of the review that have a name of their own: coverage, slippage, stops,
+    calibration, llm, movers.
     """
 
     market: str
@@ -241,6 +262,7 @@ class Scorecard:
     worst: list[Json]
     lessons: list[str]
     playbook_source: str
+    details: Json = field(default_factory=dict)
 
 
 class ContextLayer(StrEnum):

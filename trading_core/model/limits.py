@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import time, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
@@ -245,6 +246,60 @@ class UnfilledPolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class LlmBudget:
+    """How often language models may be called and what that may cost; 0 is no limit."""
+
+    calls_per_day: int = 20
+    usd_per_day: Decimal = Decimal(2)
+    usd_per_month: Decimal = Decimal(30)
+
+
+@dataclass(frozen=True, slots=True)
+class BlackoutWindow:
+    """The broker takes no orders every day from ``start`` until just before ``end``, both on
+    Seoul's clock; over midnight when ``end`` is the earlier of the two.
+
+    Raises:
+        ConfigError: both ends are the same time of day, or one of them names a zone.
+    """
+
+    start: time
+    end: time
+
+    def __post_init__(self) -> None:
+        if self.start == self.end or self.start.tzinfo or self.end.tzinfo:
+            raise ConfigError(f"blackout {self}: must be two different times of day in Seoul")
+
+    def __str__(self) -> str:
+        return f"{self.start:%H:%M}-{self.end:%H:%M}"
+
+    @classmethod
+    def parse(cls, text: str) -> tuple[BlackoutWindow, ...]:
+        """Read ``23:40-00:10,06:00-06:30``; no window at all is ``none``.
+
+        Raises:
+            ValueError: one of them is not two different times of day with a dash between.
+        """
+        if text.strip().lower() in ("", "none"):
+            return ()
+        return tuple(cls._parse(part.strip()) for part in text.split(","))
+
+    @classmethod
+    def _parse(cls, text: str) -> BlackoutWindow:
+        found = re.fullmatch(r"(\d\d:\d\d) *- *(\d\d:\d\d)", text)
+        try:
+            if found is not None:
+                return cls(time.fromisoformat(found[1]), time.fromisoformat(found[2]))
+        except (ValueError, ConfigError):
+            pass
+        raise ValueError(f"{text!r} is not a window of Seoul's clock such as 23:40-00:10")
+
+
+DAILY_BATCH = BlackoutWindow(time(23, 40), time(0, 10))
+"""About when KIS runs its daily batch, in which overseas orders fail."""
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """Everything a person decided beforehand, as one value for the steps."""
 
@@ -255,3 +310,4 @@ class Policy:
     exits: ExitPolicy = ExitPolicy()
     guards: GuardLimits = GuardLimits()
     unfilled: UnfilledPolicy = UnfilledPolicy()
+    blackouts: tuple[BlackoutWindow, ...] = ()

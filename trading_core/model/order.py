@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -184,6 +184,7 @@ class RefusalCode(StrEnum):
     CHASE_TOO_LATE = "chase_too_late"
     UNFILLED_PAUSE = "unfilled_pause"
     NO_BALANCE = "no_balance"
+    BLACKOUT = "blackout"
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,13 +326,24 @@ class OrderRecord:
     def next_sequence(self) -> int:
         return len(self.events)
 
+    def after(self, events: Sequence[OrderEvent], fill: Fill | None) -> OrderRecord:
+        """The order once these events, and this fill, have happened to it."""
+        return OrderRecord(
+            self.intent,
+            events[-1].state if events else self.state,
+            (*self.events, *events),
+            self.filled_quantity + (fill.quantity if fill else 0),
+            self.filled_amount + (fill.amount if fill else 0),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Fill:
     """Shares that changed hands. ``amount`` = quantity x price; ``fee`` and ``tax`` are >= 0.
 
     KIS reports an order's total, not its single executions, so a fill is the growth of that total
-    since the last look, and ``price`` its average.
+    since the last look, and ``price`` its average. ``krw_rate`` is the won for one unit of the
+    currency when the fill was seen; None when nobody knows.
     """
 
     fill_id: str
@@ -347,3 +359,4 @@ class Fill:
     tax: Decimal
     currency: Currency
     filled_at: datetime
+    krw_rate: Decimal | None = None

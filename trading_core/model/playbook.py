@@ -63,9 +63,22 @@ class GlobalAction(StrEnum):
 
 class PlaybookSource(StrEnum):
     GEMINI = "gemini"
+    OPENAI = "openai"
     PREVIOUS = "previous"
     RULES = "rules"
     EXIT_ONLY = "exit_only"
+
+    @property
+    def is_model(self) -> bool:
+        """Whether a language model wrote it for this very session."""
+        return self in (PlaybookSource.GEMINI, PlaybookSource.OPENAI)
+
+
+class RefreshCause(StrEnum):
+    """Why a playbook is drafted again while its session is on."""
+
+    MIDDAY = "midday"
+    STOP = "stop"
 
 
 class _Strict(BaseModel):
@@ -146,7 +159,9 @@ class LintNote(_Strict):
 
 class Playbook(_Strict):
     """A draft that was linted and stored. ``market`` is a market group code; ``default_action``
-    is what happens to a symbol no scenario matched."""
+    is what happens to a symbol no scenario matched, ``prompt_id`` the hash of the prompt that a
+    model answered with it. ``refreshed_for`` says why it took the place of an earlier one of the
+    same session."""
 
     session: date
     market: str
@@ -160,11 +175,13 @@ class Playbook(_Strict):
     token_count: int = 0
     notes: tuple[LintNote, ...] = ()
     fallback_reason: str = ""
+    prompt_id: str = ""
+    refreshed_for: RefreshCause | None = None
 
     @cached_property
     def playbook_id(self) -> str:
         """A hash of what the playbook says (not of when it was written)."""
-        text = self.model_dump_json(exclude={"generated_at"})
+        text = self.model_dump_json(exclude={"generated_at", "refreshed_for"})
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @property

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -31,7 +32,8 @@ class Account:
 
     ``cash`` is what will be there once everything traded so far has settled, before open orders.
     ``orderable`` is what a new buy may use: cash less what open buy orders have reserved.
-    ``equity`` = cash + value of the holdings.
+    ``equity`` = cash + value of the holdings. ``krw_rate`` is the broker's won for one unit of the
+    currency (1 for KRW); None when it is not known. Nothing is decided by it.
     """
 
     currency: Currency
@@ -39,6 +41,7 @@ class Account:
     orderable: Decimal
     holdings: tuple[Holding, ...]
     at: datetime
+    krw_rate: Decimal | None = None
 
     @property
     def equity(self) -> Decimal:
@@ -119,7 +122,11 @@ class Protection:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Shares we account for, by the average-cost method; costs in the market's currency."""
+    """Shares we account for, by the average-cost method; costs in the market's currency.
+
+    ``opened_at`` is when they were first bought, or when a split last changed what a share is:
+    prices from before it are not to be compared with those after.
+    """
 
     instrument: Instrument
     quantity: int
@@ -136,7 +143,8 @@ class Position:
 @dataclass(frozen=True, slots=True)
 class AdoptedLot:
     """Shares found at the broker that no order of ours explains; ``quantity`` may be negative
-    when shares of ours were sold by hand."""
+    when shares of ours were sold by hand. ``krw_rate`` is the won for one unit of the currency
+    when they were found."""
 
     lot_id: str
     instrument: Instrument
@@ -146,3 +154,46 @@ class AdoptedLot:
     currency: Currency
     adopted_at: datetime
     note: str = ""
+    krw_rate: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lot:
+    """What is left of one purchase, oldest first in a position, in shares as they are now.
+
+    ``krw_rate`` is the won for one unit of the currency when it was bought; None when nobody knows.
+    """
+
+    opened_on: date
+    quantity: int
+    price: Decimal
+    krw_rate: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """``numerator`` shares for every ``denominator`` held before; what they cost stays the same.
+
+    Below 1 it is a reverse split. ``added`` are the shares it brought to our books, negative when
+    shares were merged.
+    """
+
+    split_id: str
+    instrument: Instrument
+    session: date
+    numerator: int
+    denominator: int
+    added: int
+    at: datetime
+
+    def adding(self, held: Iterable[int]) -> Split:
+        """The same with what it adds to lines of our books that hold so many shares."""
+        return replace(self, added=sum(self.quantity_of(shares) - shares for shares in held))
+
+    def quantity_of(self, before: int) -> int:
+        """Shares after the split; a part of a share counts as one, so nothing held is lost."""
+        return -(-before * self.numerator // self.denominator)
+
+    def price_of(self, before: Decimal) -> Decimal:
+        """The price of today's share that a price from before the split stands for."""
+        return before * self.denominator / self.numerator

@@ -19,6 +19,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
+from trading_core.model.journal import Decision
 from trading_core.model.limits import UnfilledPolicy
 from trading_core.model.market import MarketGroup
 from trading_core.model.order import (
@@ -112,7 +113,8 @@ def chains_due(
 
     An order is due when it is the newest of its symbol and side that reached the exchange, we
     cancelled it because it did not fill, and the broker's book accounts for every share of it. An
-    entry is due once: not when it is itself a chase, nor when one was decided before.
+    entry is due once: not when it is itself a chase, nor when one was decided before and not only
+    put off by a blackout.
 
     Args:
         orders: At least all of the session, refused ones too.
@@ -126,9 +128,7 @@ def chains_due(
     for record in mine:
         if record.state.is_working or record.order_no:
             newest[record.intent.instrument.symbol, record.intent.side] = record
-    decided = {
-        record.intent.chases for record in mine if record.state is not OrderState.NOT_SENT
-    } - {""}
+    decided = {record.intent.chases for record in mine if not _is_put_off(record)} - {""}
     found = {}
     for key, record in newest.items():
         once = key[1] is Side.BUY
@@ -137,6 +137,13 @@ def chains_due(
         if _is_over(record, book):
             found[key] = Chain(_followed(record, by_id))
     return found
+
+
+def _is_put_off(record: OrderRecord) -> bool:
+    """Whether the order never left for a reason that says nothing about it."""
+    if record.state is OrderState.REFUSED:
+        return record.events[-1].code == RefusalCode.BLACKOUT
+    return record.state is OrderState.NOT_SENT
 
 
 def _followed(record: OrderRecord, by_id: Mapping[str, OrderRecord]) -> tuple[OrderRecord, ...]:
@@ -310,6 +317,15 @@ def has_no_balance(
         elif stood_on != then:
             then = None
     return then == now
+
+
+def stood_on(decisions: Iterable[Decision]) -> dict[str, tuple[int, int]]:
+    """By decision, the shares held and sellable it stood on; only those that say so."""
+    return {
+        decision.decision_id: (int(seen["held"]), int(seen["sellable"]))
+        for decision in decisions
+        if {"held", "sellable"} <= (seen := decision.context_snapshot).keys()
+    }
 
 
 def market_refused(symbol: str, orders: Iterable[OrderRecord]) -> bool:

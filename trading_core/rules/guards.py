@@ -183,8 +183,10 @@ def _sector_over_cap(wish: Wish) -> str | None:
     sector = sectors.get(wish.symbol)
     if sector is None:
         return None
-    exposed = wish.history.exposed.items()
-    together = sum((value for symbol, value in exposed if sectors.get(symbol) == sector), _ZERO)
+    together = _ZERO
+    for symbol, value in wish.history.exposed.items():
+        if sectors.get(symbol) == sector:
+            together += value
     return _over_cap(wish, together, wish.limits.max_sector_pct, f"the sector {sector}")
 
 

@@ -54,6 +54,7 @@ def settle(
     claimed: Collection[str],
     at: datetime,
     session_over: bool,
+    krw_rate: Decimal | None = None,
 ) -> Settlement:
     """Compare one unsettled order with the broker's book of its session.
 
@@ -63,11 +64,14 @@ def settle(
         claimed: Order numbers that belong to other orders of ours.
         at: Now, aware UTC.
         session_over: The order's session has closed, so what is not filled never will be.
+        krw_rate: Won for one unit of the order's currency, kept with what was filled.
     """
     if record.state is OrderState.INTENDED:
         return Settlement((event(record, OrderState.NOT_SENT, at, note="never left the house"),))
     if record.state.is_unsure:
-        return _settle_unknown(record, book, claimed=claimed, at=at, session_over=session_over)
+        return _settle_unknown(
+            record, book, claimed=claimed, at=at, session_over=session_over, krw_rate=krw_rate
+        )
     row = next((row for row in book if row.order_no == record.order_no), None)
     if row is None:
         if session_over:
@@ -75,7 +79,7 @@ def settle(
                 (event(record, OrderState.EXPIRED, at, note="session over, not in the book"),)
             )
         return Settlement()
-    return _follow(record, row, at=at, session_over=session_over)
+    return _follow(record, row, at=at, session_over=session_over, krw_rate=krw_rate)
 
 
 def _settle_unknown(
@@ -85,6 +89,7 @@ def _settle_unknown(
     claimed: Collection[str],
     at: datetime,
     session_over: bool,
+    krw_rate: Decimal | None,
 ) -> Settlement:
     candidates = [row for row in book if _could_be(record, row) and row.order_no not in claimed]
     if len(candidates) > 1:
@@ -111,7 +116,7 @@ def _settle_unknown(
             record.filled_quantity,
             record.filled_amount,
         )
-        rest = _follow(seen, row, at=at, session_over=session_over)
+        rest = _follow(seen, row, at=at, session_over=session_over, krw_rate=krw_rate)
         return Settlement((*first, found, *rest.events), rest.fill)
     if record.state is OrderState.SENDING:
         return Settlement((event(record, OrderState.UNKNOWN, at, note="no answer was recorded"),))
@@ -144,9 +149,14 @@ def _known_before(record: OrderRecord) -> frozenset[str]:
 
 
 def _follow(
-    record: OrderRecord, row: BrokerOrder, *, at: datetime, session_over: bool
+    record: OrderRecord,
+    row: BrokerOrder,
+    *,
+    at: datetime,
+    session_over: bool,
+    krw_rate: Decimal | None,
 ) -> Settlement:
-    fill = _fill(record, row, at=at)
+    fill = fill_of_row(record, row, at=at, krw_rate=krw_rate)
     state = _state_of(record, row, session_over=session_over)
     if state is record.state and fill is None:
         return Settlement()
@@ -170,11 +180,22 @@ def _state_of(record: OrderRecord, row: BrokerOrder, *, session_over: bool) -> O
     return OrderState.CANCELLED
 
 
-def _fill(record: OrderRecord, row: BrokerOrder, *, at: datetime) -> Fill | None:
-    return _growth(record, row.order_no, row.filled_quantity, row.filled_amount, at=at)
+def fill_of_row(
+    record: OrderRecord,
+    row: BrokerOrder,
+    *,
+    at: datetime,
+    krw_rate: Decimal | None = None,
+) -> Fill | None:
+    """What the broker's book shows as filled of an order and we do not know of, if anything."""
+    return _growth(
+        record, row.order_no, row.filled_quantity, row.filled_amount, at=at, krw_rate=krw_rate
+    )
 
 
-def fill_of_notice(record: OrderRecord, notice: OrderNotice) -> Fill | None:
+def fill_of_notice(
+    record: OrderRecord, notice: OrderNotice, *, krw_rate: Decimal | None = None
+) -> Fill | None:
     """The fill that a notice of one execution tells of, as the next look at the book would.
 
     The notice must be the first execution since ``record``: notices carry no number of their own,
@@ -199,7 +220,7 @@ def fill_of_notice(record: OrderRecord, notice: OrderNotice) -> Fill | None:
     if quantity > intent.quantity:
         return None
     amount = record.filled_amount + notice.quantity * notice.price
-    return _growth(record, notice.order_no, quantity, amount, at=notice.at)
+    return _growth(record, notice.order_no, quantity, amount, at=notice.at, krw_rate=krw_rate)
 
 
 def _growth(
@@ -209,6 +230,7 @@ def _growth(
     filled_amount: Decimal,
     *,
     at: datetime,
+    krw_rate: Decimal | None,
 ) -> Fill | None:
     """The growth of the order's filled total since the last look, with its share of the costs."""
     quantity = filled_quantity - record.filled_quantity
@@ -246,4 +268,5 @@ def _growth(
         tax=tax_now - tax_before,
         currency=intent.currency,
         filled_at=at,
+        krw_rate=krw_rate,
     )

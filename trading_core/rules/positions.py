@@ -3,146 +3,36 @@
 The cost of a position is kept as a total and the average is derived from it, because an average
 may be a repeating fraction. A part of a cost is rounded half even to :data:`QUANTUM` when shares
 leave, and what remains is the exact difference, so nothing is ever lost: selling everything leaves
-a cost of exactly zero.
+a cost of exactly zero. What the cost was worth in won when it was paid is kept by the same method.
 
 Shares we bought (``STRATEGY``) and shares found at the broker (``ADOPTED``) are two lines of the
 book. A sell takes strategy shares first, then adopted ones. Shares sold by hand (a lot with a
-negative quantity) take adopted shares first, then the strategy's.
+negative quantity) take adopted shares first, then the strategy's. A split changes the number of
+shares of both lines and what one of them has cost, and no total.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from decimal import ROUND_HALF_EVEN, Context, Decimal, localcontext
+from decimal import Decimal, localcontext
+from typing import TypeAlias
 
 from trading_core.errors import CurrencyMismatch
 from trading_core.model.market import Currency, Instrument, MarketGroup
 from trading_core.model.order import Fill, Side
-from trading_core.model.portfolio import AdoptedLot, Position, PositionOrigin
+from trading_core.model.portfolio import AdoptedLot, Lot, Position, PositionOrigin, Split
+from trading_core.rules.position_book import EXACT, QUANTUM, BookLine, KrwPnl, Uncovered, won_rate
+from trading_core.rules.position_book import ClosedTrade as ClosedTrade
+from trading_core.rules.position_book import PositionBook as PositionBook
+from trading_core.rules.position_book import Realized as Realized
 
-QUANTUM = Decimal("1e-10")
-_EXACT = Context(prec=60, rounding=ROUND_HALF_EVEN)
 _ZERO = Decimal(0)
 
-_LineKey = tuple[MarketGroup, str, PositionOrigin]
-
-
-@dataclass(frozen=True, slots=True)
-class ClosedTrade:
-    """Shares that left one line of the book, by a sell fill or a negative adopted lot.
-
-    ``cost`` is what the shares had cost, ``entry_costs`` their part of the fees and taxes paid
-    when they were bought, ``exit_costs`` fee and tax of the sale; all in ``currency``.
-    """
-
-    closing_id: str
-    intent_id: str
-    origin: PositionOrigin
-    instrument: Instrument
-    session: date
-    quantity: int
-    proceeds: Decimal
-    cost: Decimal
-    entry_costs: Decimal
-    exit_costs: Decimal
-    currency: Currency
-    closed_at: datetime
-
-    @property
-    def gross(self) -> Decimal:
-        """Proceeds less cost, before fees and taxes."""
-        return _EXACT.subtract(self.proceeds, self.cost)
-
-    @property
-    def net(self) -> Decimal:
-        """After the fees and taxes of both ends; above zero means the trade made money."""
-        return _EXACT.subtract(self.gross, _EXACT.add(self.entry_costs, self.exit_costs))
-
-
-@dataclass(frozen=True, slots=True)
-class Realized:
-    """What one currency has earned so far. ``fees`` and ``taxes`` are all that were paid, those
-    of shares still held too."""
-
-    gross: Decimal = _ZERO
-    fees: Decimal = _ZERO
-    taxes: Decimal = _ZERO
-
-    @property
-    def net(self) -> Decimal:
-        return _EXACT.subtract(self.gross, _EXACT.add(self.fees, self.taxes))
-
-
-@dataclass(frozen=True, slots=True)
-class Uncovered:
-    """Shares sold that no line of the book held; their cost is unknown and no profit is booked."""
-
-    closing_id: str
-    instrument: Instrument
-    quantity: int
-    proceeds: Decimal
-    currency: Currency
-
-
-@dataclass(frozen=True, slots=True)
-class BookLine:
-    """One position and the exact totals behind it.
-
-    ``cost`` is what the shares held now have cost, ``entry_costs`` the fees and taxes paid to buy
-    them. ``position.quantity`` is 0 for a line that was closed.
-    """
-
-    position: Position
-    cost: Decimal
-    entry_costs: Decimal
-
-
-@dataclass(frozen=True, slots=True)
-class PositionBook:
-    """Every line that ever held shares, in the order of their first purchase."""
-
-    lines: tuple[BookLine, ...]
-    closed: tuple[ClosedTrade, ...]
-    uncovered: tuple[Uncovered, ...]
-
-    @property
-    def open_positions(self) -> tuple[Position, ...]:
-        return tuple(line.position for line in self.lines if line.position.quantity)
-
-    def line(
-        self, symbol: str, origin: PositionOrigin = PositionOrigin.STRATEGY
-    ) -> BookLine | None:
-        """The line of a symbol; of the first market group that has it."""
-        return next(
-            (
-                line
-                for line in self.lines
-                if line.position.instrument.symbol == symbol and line.position.origin is origin
-            ),
-            None,
-        )
-
-    def quantity(self, symbol: str) -> int:
-        """Shares held, of both origins."""
-        return sum(p.quantity for p in self.open_positions if p.instrument.symbol == symbol)
-
-    def realized(
-        self, origin: PositionOrigin = PositionOrigin.STRATEGY
-    ) -> dict[Currency, Realized]:
-        """Totals per currency of the shares of one origin."""
-        totals: dict[Currency, Realized] = {}
-        with localcontext(_EXACT):
-            for position in (line.position for line in self.lines):
-                if position.origin is origin:
-                    so_far = totals.get(position.currency, Realized())
-                    totals[position.currency] = Realized(
-                        so_far.gross + position.realized,
-                        so_far.fees + position.fees,
-                        so_far.taxes + position.taxes,
-                    )
-        return totals
+_LineKey: TypeAlias = tuple[MarketGroup, str, PositionOrigin]
+_Entry: TypeAlias = Fill | AdoptedLot | Split
 
 
 @dataclass(slots=True)
@@ -155,25 +45,70 @@ class _Line:
     quantity: int = 0
     cost: Decimal = _ZERO
     entry_costs: Decimal = _ZERO
+    entry_krw: Decimal | None = _ZERO
     realized: Decimal = _ZERO
+    realized_krw: KrwPnl | None = field(default_factory=KrwPnl)
     fees: Decimal = _ZERO
     taxes: Decimal = _ZERO
+    lots: deque[Lot] = field(default_factory=deque)
 
-    def add(self, quantity: int, amount: Decimal, fee: Decimal, tax: Decimal) -> None:
-        self.quantity += quantity
+    def add(self, lot: Lot, amount: Decimal, fee: Decimal = _ZERO, tax: Decimal = _ZERO) -> None:
+        if self.quantity == 0:
+            self.entry_krw = _ZERO
+        if self.entry_krw is None or lot.krw_rate is None:
+            self.entry_krw = None
+        else:
+            self.entry_krw += ((amount + fee + tax) * lot.krw_rate).quantize(QUANTUM)
+        self.quantity += lot.quantity
         self.cost += amount
         self.entry_costs += fee + tax
         self.fees += fee
         self.taxes += tax
+        self.lots.append(lot)
 
-    def take(self, quantity: int) -> tuple[Decimal, Decimal]:
-        """Remove shares; returns their cost and their entry costs."""
+    def take(self, quantity: int) -> tuple[Decimal, Decimal, Decimal | None]:
+        """Remove shares; returns their cost, their entry costs, and what both were in won."""
         cost = _part(self.cost, quantity, self.quantity)
         entry_costs = _part(self.entry_costs, quantity, self.quantity)
+        krw = None
+        if self.entry_krw is not None:
+            krw = _part(self.entry_krw, quantity, self.quantity)
+            self.entry_krw -= krw
         self.quantity -= quantity
         self.cost -= cost
         self.entry_costs -= entry_costs
-        return cost, entry_costs
+        self._take_lots(quantity)
+        return cost, entry_costs, krw
+
+    def _take_lots(self, quantity: int) -> None:
+        while quantity:
+            lot = self.lots.popleft()
+            if lot.quantity > quantity:
+                self.lots.appendleft(replace(lot, quantity=lot.quantity - quantity))
+                return
+            quantity -= lot.quantity
+
+    def split(self, split: Split) -> None:
+        """Count the same worth in other shares; every line that holds one goes on holding one."""
+        if not self.quantity:
+            return
+        lots: deque[Lot] = deque()
+        before = after = 0
+        for lot in self.lots:
+            before += lot.quantity
+            quantity = split.quantity_of(before) - after
+            after += quantity
+            if quantity:
+                price = split.price_of(lot.price).quantize(QUANTUM)
+                lots.append(replace(lot, quantity=quantity, price=price))
+        self.lots, self.quantity, self.opened_at = lots, after, split.at
+
+    def close(self, trade: ClosedTrade) -> None:
+        """Book what a trade has earned."""
+        self.realized += trade.proceeds - trade.cost
+        krw = trade.krw
+        so_far = self.realized_krw
+        self.realized_krw = None if krw is None or so_far is None else so_far.plus(krw)
 
     def frozen(self) -> BookLine:
         average = (self.cost / self.quantity).quantize(QUANTUM) if self.quantity else _ZERO
@@ -189,7 +124,14 @@ class _Line:
             fees=self.fees,
             taxes=self.taxes,
         )
-        return BookLine(position, self.cost, self.entry_costs)
+        return BookLine(
+            position,
+            self.cost,
+            self.entry_costs,
+            self.entry_krw,
+            self.realized_krw,
+            tuple(self.lots),
+        )
 
 
 @dataclass(slots=True)
@@ -206,6 +148,7 @@ class _Sale:
     proceeds: Decimal
     fee: Decimal
     tax: Decimal
+    krw_rate: Decimal | None
 
     def split(self, quantity: int) -> tuple[Decimal, Decimal, Decimal]:
         parts = tuple(
@@ -245,26 +188,27 @@ class _Ledger:
                 continue
             _check_currency(line, sale)
             proceeds, fee, tax = sale.split(quantity)
-            cost, entry_costs = line.take(quantity)
-            line.realized += proceeds - cost
+            cost, entry_costs, entry_krw = line.take(quantity)
             line.fees += fee
             line.taxes += tax
-            self.closed.append(
-                ClosedTrade(
-                    closing_id=sale.closing_id,
-                    intent_id=sale.intent_id,
-                    origin=origin,
-                    instrument=sale.instrument,
-                    session=sale.session,
-                    quantity=quantity,
-                    proceeds=proceeds,
-                    cost=cost,
-                    entry_costs=entry_costs,
-                    exit_costs=fee + tax,
-                    currency=sale.currency,
-                    closed_at=sale.filled_at,
-                )
+            trade = ClosedTrade(
+                closing_id=sale.closing_id,
+                intent_id=sale.intent_id,
+                origin=origin,
+                instrument=sale.instrument,
+                session=sale.session,
+                quantity=quantity,
+                proceeds=proceeds,
+                cost=cost,
+                entry_costs=entry_costs,
+                exit_costs=fee + tax,
+                currency=sale.currency,
+                closed_at=sale.filled_at,
+                entry_krw=entry_krw,
+                exit_rate=won_rate(sale.currency, sale.krw_rate),
             )
+            line.close(trade)
+            self.closed.append(trade)
         if sale.quantity:
             self._book_uncovered(sale)
 
@@ -279,22 +223,26 @@ class _Ledger:
             line.taxes += sale.tax
 
 
-def fold_positions(fills: Sequence[Fill], lots: Sequence[AdoptedLot] = ()) -> PositionBook:
-    """The book after these fills and adopted lots, taken in order of time.
+def fold_positions(
+    fills: Sequence[Fill], lots: Sequence[AdoptedLot] = (), splits: Sequence[Split] = ()
+) -> PositionBook:
+    """The book after these fills, adopted lots and splits, taken in order of time.
 
-    At the same moment a lot comes before a fill. Fills keep their order among themselves when
-    their times are equal. Symbols are told apart per market group.
+    At the same moment a lot comes before a fill and a split after both. Fills keep their order
+    among themselves when their times are equal. Symbols are told apart per market group.
 
     Raises:
         CurrencyMismatch: one symbol was traded in two currencies.
     """
     ledger = _Ledger()
-    with localcontext(_EXACT):
-        for entry in _in_time(fills, lots):
-            if isinstance(entry, AdoptedLot):
+    with localcontext(EXACT):
+        for entry in _in_time(fills, lots, splits):
+            if isinstance(entry, Fill):
+                _book_fill(ledger, entry)
+            elif isinstance(entry, AdoptedLot):
                 _book_lot(ledger, entry)
             else:
-                _book_fill(ledger, entry)
+                _book_split(ledger, entry)
         lines = tuple(line.frozen() for line in ledger.lines.values())
     return PositionBook(lines, tuple(ledger.closed), tuple(ledger.uncovered))
 
@@ -315,18 +263,30 @@ def _part(total: Decimal, quantity: int, of: int) -> Decimal:
     return total if quantity == of else (total * quantity / of).quantize(QUANTUM)
 
 
-def _in_time(fills: Sequence[Fill], lots: Sequence[AdoptedLot]) -> Iterator[Fill | AdoptedLot]:
-    timed: list[tuple[datetime, int, Fill | AdoptedLot]] = [
+def _in_time(
+    fills: Sequence[Fill], lots: Sequence[AdoptedLot], splits: Sequence[Split]
+) -> Iterator[_Entry]:
+    timed: list[tuple[datetime, int, _Entry]] = [
         *((lot.adopted_at, 0, lot) for lot in lots),
         *((fill.filled_at, 1, fill) for fill in fills),
+        *((split.at, 2, split) for split in splits),
     ]
     return (entry for _, _, entry in sorted(timed, key=lambda item: item[:2]))
+
+
+def _book_split(ledger: _Ledger, split: Split) -> None:
+    for origin in PositionOrigin:
+        line = ledger.lines.get(_key(split.instrument, origin))
+        if line is not None:
+            line.split(split)
 
 
 def _book_fill(ledger: _Ledger, fill: Fill) -> None:
     if fill.side is Side.BUY:
         line = ledger.line(fill, PositionOrigin.STRATEGY)
-        line.add(fill.quantity, fill.amount, fill.fee, fill.tax)
+        rate = won_rate(fill.currency, fill.krw_rate)
+        lot = Lot(fill.session, fill.quantity, fill.price, rate)
+        line.add(lot, fill.amount, fill.fee, fill.tax)
         return
     sale = _Sale(
         closing_id=fill.fill_id,
@@ -339,25 +299,29 @@ def _book_fill(ledger: _Ledger, fill: Fill) -> None:
         proceeds=fill.amount,
         fee=fill.fee,
         tax=fill.tax,
+        krw_rate=fill.krw_rate,
     )
     ledger.sell(sale, (PositionOrigin.STRATEGY, PositionOrigin.ADOPTED))
 
 
-def _book_lot(ledger: _Ledger, lot: AdoptedLot) -> None:
-    if lot.quantity > 0:
-        line = ledger.line(lot, PositionOrigin.ADOPTED)
-        line.add(lot.quantity, lot.quantity * lot.price, _ZERO, _ZERO)
+def _book_lot(ledger: _Ledger, found: AdoptedLot) -> None:
+    if found.quantity > 0:
+        line = ledger.line(found, PositionOrigin.ADOPTED)
+        rate = won_rate(found.currency, found.krw_rate)
+        lot = Lot(found.session, found.quantity, found.price, rate)
+        line.add(lot, found.quantity * found.price)
         return
     sale = _Sale(
-        closing_id=lot.lot_id,
+        closing_id=found.lot_id,
         intent_id="",
-        instrument=lot.instrument,
-        session=lot.session,
-        filled_at=lot.adopted_at,
-        currency=lot.currency,
-        quantity=-lot.quantity,
-        proceeds=-lot.quantity * lot.price,
+        instrument=found.instrument,
+        session=found.session,
+        filled_at=found.adopted_at,
+        currency=found.currency,
+        quantity=-found.quantity,
+        proceeds=-found.quantity * found.price,
         fee=_ZERO,
         tax=_ZERO,
+        krw_rate=found.krw_rate,
     )
     ledger.sell(sale, (PositionOrigin.ADOPTED, PositionOrigin.STRATEGY))

@@ -30,7 +30,7 @@ from trading_core.model.price import Candidate
 
 MAX_NAME = 40
 MAX_HEADLINE = 200
-MAX_HEADLINES = 20
+MAX_HEADLINES = 40
 MAX_MEMORY = 30
 MAX_SCORECARDS = 5
 
@@ -66,7 +66,8 @@ _RULES = """\
 class SessionFacts:
     """The calendar of the session; times aware, shown in ``zone`` (an IANA name).
 
-    ``next_holiday`` is the next weekday on which the exchange is shut.
+    ``next_holiday`` is the next weekday on which the exchange is shut. ``remark`` is what is
+    different about this session, in words of our own.
     """
 
     session: date
@@ -75,6 +76,7 @@ class SessionFacts:
     closes_at: datetime
     early_close: bool = False
     next_holiday: date | None = None
+    remark: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,8 @@ def build_prompt(
     scorecards: Sequence[Scorecard] = (),
     memory: Sequence[ContextEntry] = (),
     headlines: Sequence[str] = (),
+    events: Sequence[str] = (),
+    readings: Sequence[str] = (),
 ) -> str:
     """The whole prompt. The same facts give the same text, in whatever order they come."""
     sections = [
@@ -124,6 +128,10 @@ def build_prompt(
         sections.append(f"# Past sessions\n{_scorecard_lines(scorecards)}")
     if memory:
         sections.append(f"# Memory\n{_memory_lines(memory)}")
+    if readings:
+        sections.append(f"# Markets\n{_fenced('markets', _lines(readings))}")
+    if events:
+        sections.append(f"# Due today and tomorrow\n{_fenced('events', _lines(events))}")
     names = {c.instrument.symbol: c.instrument.name for c in candidates}
     names |= {h.symbol: h.name for h in holdings if h.name}
     sections.append(f"# Names and news\n{_outside_text(names, headlines)}")
@@ -177,6 +185,8 @@ def _session_lines(facts: SessionFacts) -> str:
     ]
     if facts.next_holiday is not None:
         lines.append(f"next holiday: {facts.next_holiday:%Y-%m-%d %A}")
+    if facts.remark:
+        lines.append(facts.remark)
     return "\n".join(lines)
 
 
@@ -245,9 +255,13 @@ def _outside_text(names: Mapping[str, str], headlines: Sequence[str]) -> str:
     named = [
         f"{symbol}: {_quoted(name, MAX_NAME)}" for symbol, name in sorted(names.items()) if name
     ]
-    news = [_quoted(line, MAX_HEADLINE) for line in headlines[:MAX_HEADLINES]]
+    news = _lines(headlines)
     blocks = [_fenced(label, rows) for label, rows in (("names", named), ("news", news)) if rows]
     return "\n".join(blocks) or "none"
+
+
+def _lines(texts: Sequence[str]) -> list[str]:
+    return [_quoted(text, MAX_HEADLINE) for text in texts[:MAX_HEADLINES]]
 
 
 def _fenced(label: str, lines: Sequence[str]) -> str:

@@ -43,7 +43,7 @@ def parse_draft(
         ReplyInvalid: not JSON, no list of stocks, or nothing usable in a list that is not empty;
             the message says what was wrong, for the model to repair.
     """
-    reply = _json_object(text)
+    reply = json_object(text)
     notes = _Notes()
     stocks = reply.get("stocks")
     if not isinstance(stocks, list):
@@ -66,8 +66,12 @@ def response_schema() -> dict[str, Any]:
     validated here in any case), references are written out, and every property is required, so
     that none is forgotten.
     """
-    schema = PlaybookDraft.model_json_schema()
-    return _plain_schema(schema, schema["$defs"])
+    return plain_schema(PlaybookDraft.model_json_schema())
+
+
+def plain_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Any JSON schema in those keywords, with its references written out."""
+    return _plain_schema(schema, schema.get("$defs", {}))
 
 
 _KEPT_KEYWORDS = frozenset(
@@ -121,7 +125,7 @@ class _Notes:
         return "; ".join(lines)
 
 
-def _json_object(text: str) -> dict[str, Any]:
+def json_object(text: str) -> dict[str, Any]:
     bare = _FENCE.sub("", text).strip()
     if not bare.startswith("{"):
         # Some models greet before they answer.

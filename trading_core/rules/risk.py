@@ -13,10 +13,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
+from functools import lru_cache
 
 from trading_core.errors import CurrencyMismatch
 from trading_core.model.journal import Halt, HaltKind
 from trading_core.model.limits import GuardLimits, RiskLimits
+from trading_core.model.market import Market
 from trading_core.model.order import ApprovedOrder, OrderIntent, Refusal, RefusalCode, Side
 from trading_core.model.portfolio import Account
 from trading_core.model.price import Quote
@@ -37,7 +39,8 @@ class RiskState:
     holds (symbol, side) of orders that may still fill, ``history`` what the guards ask (without it
     no entry passes), ``unknown`` whether any order of the account has an unknown fate.
     ``accepted_pnl_pct`` is the day's P&L at which a person lifted this session's breaker.
-    ``bought`` are the shares each entry of the session bought, by its intent.
+    ``bought`` are the shares each entry of the session bought, by its intent. ``blackout`` says
+    until when the broker takes no orders, empty while it does.
     """
 
     account: Account
@@ -50,6 +53,7 @@ class RiskState:
     no_entries: str = ""
     accepted_pnl_pct: Decimal | None = None
     bought: Mapping[str, int] = field(default_factory=dict)
+    blackout: str = ""
 
     @property
     def available(self) -> Decimal:
@@ -68,15 +72,19 @@ class RiskState:
 
 
 def _cash_needed(intent: OrderIntent) -> Decimal:
-    costs = trade_costs(
-        intent.instrument.market,
-        intent.side,
-        intent.notional,
-        intent.session,
-        quantity=intent.quantity,
-        etf=intent.instrument.is_fund,
-    )
-    return intent.notional + costs.total
+    instrument, notional = intent.instrument, intent.notional
+    return notional + _costs(
+        instrument.market, intent.side, notional, intent.session, intent.quantity,
+        instrument.is_fund,
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=1024)
+def _costs(
+    market: Market, side: Side, notional: Decimal, session: date, quantity: int, etf: bool
+) -> Decimal:
+    # An entry is asked for its costs when it is checked, and once more when it is approved.
+    return trade_costs(market, side, notional, session, quantity=quantity, etf=etf).total
 
 
 def day_pnl_pct(purchase_total: Decimal, total_eval: Decimal) -> Decimal | None:
@@ -115,6 +123,13 @@ def breaker(state: RiskState, limits: RiskLimits, *, session: date, at: datetime
         reason=f"{currency} day P&L {pnl:.2f} % is below {bound}",
         raised_at=at,
     )
+
+
+def too_unsure(confidence: int, limits: RiskLimits) -> str:
+    """Why a decision with this confidence (0-100) is HOLD; empty when it may be acted on."""
+    if confidence < limits.confidence_threshold:
+        return f"confidence {confidence} is below {limits.confidence_threshold}"
+    return ""
 
 
 def check(
@@ -157,6 +172,8 @@ def check(
     stopped = stops_everything(state.halts)
     if stopped is not None:
         return _refuse(intent, RefusalCode.HALTED, f"nothing is sent: {stopped.reason}", at)
+    if state.blackout:
+        return _refuse(intent, RefusalCode.BLACKOUT, state.blackout, at)
     symbol = intent.instrument.symbol
     if (symbol, intent.side) in state.working:
         return _refuse(intent, RefusalCode.ALREADY_WORKING, f"a {intent.side} order is working", at)
@@ -165,14 +182,16 @@ def check(
         for price in (intent.decided_price, intent.limit_price)
     ):
         return _refuse(intent, RefusalCode.NO_PRICE, "no usable price", at)
-    wish = Wish(intent, quote, state.history, guards or GuardLimits(), state.available, at)
+    standing, left = guards or GuardLimits(), state.available
     if intent.side is Side.SELL:
+        wish = Wish(intent, quote, state.history, standing, left, at)
         return promised(wish) or _check_exit(intent, state, at)
     if intent.quantity <= 0:
         return _refuse(intent, RefusalCode.BELOW_LOT, "not even one lot fits the allocation", at)
     halt = breaker(state, limits, session=intent.session, at=at)
     if halt is not None:
         return halt
+    wish = Wish(intent, quote, state.history, standing, left - _cash_needed(intent), at)
     return _check_entry(wish, state, limits, confidence=confidence, lot=lot)
 
 
@@ -200,13 +219,9 @@ def _check_entry(
         return _refuse(
             intent, RefusalCode.CASH_UNKNOWN, "no equity at the session's start to measure from", at
         )
-    if confidence < limits.confidence_threshold:
-        return _refuse(
-            intent,
-            RefusalCode.CONFIDENCE,
-            f"confidence {confidence} is below {limits.confidence_threshold}",
-            at,
-        )
+    unsure = too_unsure(confidence, limits)
+    if unsure:
+        return _refuse(intent, RefusalCode.CONFIDENCE, unsure, at)
     held = state.account.holding(intent.instrument.symbol)
     # A chase goes on with a position that its own order began.
     if held is not None and held.quantity > state.bought.get(intent.chases, 0):
@@ -223,7 +238,6 @@ def _check_entry(
             f"{share:.2f} % of available cash, more than {limits.max_order_pct} %",
             at,
         )
-    wish = replace(wish, cash_after=available - _cash_needed(intent))
     return promised(wish) or ApprovedOrder(intent, at)
 
 

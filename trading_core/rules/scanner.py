@@ -8,14 +8,15 @@ rows in any order give the same result, ties included.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Literal, TypeAlias
 
 import numpy as np
 
+from trading_core.model.audit import ScreenedRow
 from trading_core.model.limits import ScanLimits
 from trading_core.model.market import Instrument, MarketGroup
 from trading_core.model.price import Candidate, Quote, RankRow, Signal
@@ -50,12 +51,48 @@ class Exclusion(StrEnum):
 class ScanResult:
     """Candidates best first, and (symbol, :class:`Exclusion`) of the rest in order of symbol.
 
-    An instrument that qualified but was not among the top N is in neither.
+    An instrument that qualified but was not among the top N is in neither; ``qualified`` has all
+    that did, best first. ``shortfalls`` says by symbol what an excluded one measured and the
+    bound it stayed below, where its reason has one.
     """
 
     candidates: tuple[Candidate, ...]
     excluded: tuple[tuple[str, str], ...]
     universe_source: UniverseSource
+    qualified: tuple[Candidate, ...] = ()
+    shortfalls: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+    def rows(self, group: MarketGroup, session: date, at: datetime) -> list[ScreenedRow]:
+        """The whole scan for the journal: what qualified by place, then the excluded."""
+        chosen = len(self.candidates)
+        rows = [
+            ScreenedRow(
+                market=group.value,
+                session=session,
+                at=at,
+                symbol=candidate.instrument.symbol,
+                chosen=place <= chosen,
+                place=place,
+                score=candidate.score,
+                selection=candidate.selection_context(),
+            )
+            for place, candidate in enumerate(self.qualified, start=1)
+        ]
+        for symbol, reason in self.excluded:
+            short = self.shortfalls.get(symbol)
+            selection = {"value": short[0], "bound": short[1]} if short else {}
+            rows.append(
+                ScreenedRow(
+                    market=group.value,
+                    session=session,
+                    at=at,
+                    symbol=symbol,
+                    chosen=False,
+                    reason=reason,
+                    selection=selection,
+                )
+            )
+        return rows
 
 
 def scan(
@@ -235,6 +272,7 @@ def _qualify(
 ) -> ScanResult:
     """Exclude, score, sort and cut; ``columns`` are in the order of ``prices``."""
     found: list[tuple[float, float, Candidate]] = []
+    shortfalls: dict[str, tuple[float, float]] = {}
     names = tuple(name for name in columns if name not in ("price", "gap_pct"))
     for row, (symbol, price) in enumerate(prices.items()):
         values = {name: float(columns[name][row]) for name in names}
@@ -242,10 +280,12 @@ def _qualify(
         volatility = float(volatility_pct(columns["change_pct"][row], columns["range_pct"][row]))
         if price < minimum_price:
             excluded[symbol] = Exclusion.BELOW_MINIMUM_PRICE
+            shortfalls[symbol] = (float(price), float(minimum_price))
         elif not volatility < np.inf:
             excluded[symbol] = Exclusion.NO_DAY_MOVE
         elif volatility < limits.min_volatility_pct:
             excluded[symbol] = Exclusion.LOW_VOLATILITY
+            shortfalls[symbol] = (volatility, limits.min_volatility_pct)
         else:
             rank = volume_ranks.get(symbol)
             points = score(volatility, rank, ranked=bool(volume_ranks))
@@ -260,8 +300,11 @@ def _qualify(
             found.append((-points, -volatility, candidate))
     # Equal points go to the wilder one, then by symbol, which is the order they were found in.
     found.sort(key=lambda item: item[:2])
+    qualified = tuple(candidate for _, _, candidate in found)
     return ScanResult(
-        candidates=tuple(candidate for _, _, candidate in found[: max(limits.top_n, 0)]),
+        candidates=qualified[: max(limits.top_n, 0)],
         excluded=tuple((symbol, excluded[symbol].value) for symbol in sorted(excluded)),
         universe_source=source,
+        qualified=qualified,
+        shortfalls=shortfalls,
     )

@@ -17,6 +17,7 @@ from trading_core.model.journal import Decision, DecisionOutcome, EquityPoint, J
 from trading_core.model.market import Currency, MarketGroup
 from trading_core.model.order import Fill, OrderRecord, OrderState, Side
 from trading_core.model.portfolio import PositionOrigin
+from trading_core.rules.position_book import EXACT, KrwPnl, krw_pnl, won_rate
 from trading_core.rules.positions import ClosedTrade
 
 TOP = 3
@@ -49,6 +50,28 @@ def session_pnl(curve: Sequence[EquityPoint], fills: Sequence[Fill]) -> dict[Cur
         taxes = sum((f.tax for f in fills if f.currency is currency), Decimal(0))
         change = points[-1].equity - points[0].equity
         result[currency] = Pnl(change + fees + taxes, fees, taxes)
+    return result
+
+
+def session_krw(curve: Sequence[EquityPoint]) -> dict[Currency, KrwPnl]:
+    """The session's net profit in won, by where it comes from; only of currencies whose rate was
+    known at both ends of ``curve`` (the session's equity points, oldest first).
+
+    What the equity of the start gained or lost by the change of the rate is the currency's.
+    """
+    result: dict[Currency, KrwPnl] = {}
+    for currency in dict.fromkeys(point.currency for point in curve):
+        points = [point for point in curve if point.currency is currency]
+        first, last = points[0], points[-1]
+        before = won_rate(currency, first.krw_rate)
+        split = krw_pnl(
+            received=last.equity,
+            paid=first.equity,
+            paid_krw=None if before is None else EXACT.multiply(first.equity, before),
+            rate=won_rate(currency, last.krw_rate),
+        )
+        if split is not None:
+            result[currency] = split
     return result
 
 
@@ -88,7 +111,7 @@ def outcomes(
     decision_of = {r.intent.intent_id: r.intent.decision_id for r in orders}
     totals: dict[str, Decimal] = {}
     for trade in closed:
-        touched = {decision_of.get(trade.intent_id, ""), _entry_of(trade, orders)}
+        touched = {decision_of.get(trade.intent_id, ""), entry_of(trade, orders)}
         for decision_id in touched - {""}:
             totals[decision_id] = totals.get(decision_id, Decimal(0)) + trade.net
     return [
@@ -97,7 +120,7 @@ def outcomes(
     ]
 
 
-def _entry_of(trade: ClosedTrade, orders: Sequence[OrderRecord]) -> str:
+def entry_of(trade: ClosedTrade, orders: Sequence[OrderRecord]) -> str:
     """The decision of the last entry before the trade was closed; empty for adopted shares."""
     if trade.origin is not PositionOrigin.STRATEGY:
         return ""
@@ -185,8 +208,8 @@ def _lessons(
     reasons = Counter(r.intent.reason.value for r in orders if r.filled_quantity)
     if reasons["hard_stop"] > reasons["take_profit"]:
         lessons.append(
-            f"{reasons['hard_stop']} stops against {reasons['take_profit']} targets: entries were "
-            "early or stops too tight"
+            f"{_count(reasons['hard_stop'], 'stop')} against "
+            f"{_count(reasons['take_profit'], 'target')}: entries were early or stops too tight"
         )
     if losses > wins:
         lessons.append(f"{losses} of {wins + losses} closed trades lost after costs")
@@ -200,5 +223,9 @@ def _lessons(
         if r.state is not OrderState.REFUSED
     )
     if unfilled:
-        lessons.append(f"{unfilled} entries were never filled")
+        lessons.append(f"{_count(unfilled, 'entry', 'entries')} never filled")
     return lessons[:TOP]
+
+
+def _count(number: int, one: str, many: str = "") -> str:
+    return f"{number} {one if number == 1 else many or one + 's'}"

@@ -12,8 +12,9 @@ from decimal import Decimal
 
 from trading_core.model.limits import LONGEST_PAUSE
 from trading_core.model.order import Fill, OrderIntent, OrderRecord, OrderState, Side
-from trading_core.model.portfolio import Account
+from trading_core.model.portfolio import Account, Split
 from trading_core.rules.positions import ClosedTrade
+from trading_core.rules.splits import price_after
 
 NO_CASH_CODES = frozenset({"APBK0952", "40250000"})
 """What the broker answers to a buy that the cash does not cover: a real account, a paper one."""
@@ -62,14 +63,16 @@ class TradeHistory:
         """The history once an order approved at ``at`` counts as sent."""
         symbol, side = intent.instrument.symbol, intent.side
         last = {**self.last_sent.get(side, {}), symbol: at}
-        sent = replace(self, sent_at=(*self.sent_at, at), last_sent={**self.last_sent, side: last})
-        if intent.side is Side.SELL:
-            return sent
-        exposed = self.exposed.get(symbol, _ZERO) + intent.notional
+        sent_at, last_sent = (*self.sent_at, at), {**self.last_sent, side: last}
+        if side is Side.SELL:
+            return replace(self, sent_at=sent_at, last_sent=last_sent)
+        value = intent.notional
         return replace(
-            sent,
-            exposed={**self.exposed, symbol: exposed},
-            exposure=self.exposure + intent.notional,
+            self,
+            exposed={**self.exposed, symbol: self.exposed.get(symbol, _ZERO) + value},
+            exposure=self.exposure + value,
+            sent_at=sent_at,
+            last_sent=last_sent,
         )
 
 
@@ -81,6 +84,7 @@ def trade_history(
     orders: Iterable[OrderRecord] = (),
     fills: Sequence[Fill] = (),
     closed: Sequence[ClosedTrade] = (),
+    splits: Sequence[Split] = (),
 ) -> TradeHistory:
     """The history of one market group.
 
@@ -91,6 +95,7 @@ def trade_history(
         orders: Those of the session and all that are not final, with their events.
         fills: Of any session, in the order they were seen.
         closed: What left the position book, in the order it was seen.
+        splits: Of any session; prices of sales before them are told in shares of today.
     """
     exposed = {h.instrument.symbol: h.value for h in account.holdings}
     tries: dict[str, int] = {}
@@ -111,22 +116,24 @@ def trade_history(
             exposed[symbol] = exposed.get(symbol, _ZERO) + left
         if intent.session != session:
             continue
-        sent = _sent_at(record)
-        if sent is None:
+        events = record.events
+        if len(events) < 2 or events[1].state is not OrderState.SENDING:
             continue
+        sent = events[1].at
         sent_at.append(sent)
         if is_buy or filled or state not in _ENDED_SHORT:
             last = last_buys if is_buy else last_sells
-            if symbol not in last or last[symbol] < sent:
+            before = last.get(symbol)
+            if before is None or before < sent:
                 last[symbol] = sent
         if filled or not is_buy or state not in _ENDED_UNFILLED:
             continue
         if state is OrderState.CANCELLED:
-            ended_at = record.events[-1].at
+            ended_at = events[-1].at
             unfilled[symbol] = max(ended_at, unfilled.get(symbol, ended_at))
         if record.filled_quantity or intent.intent_id in chased:
             continue
-        ended = record.events[-1]
+        ended = events[-1]
         if state is OrderState.REJECTED and ended.code in NO_CASH_CODES:
             no_cash[symbol] = max(ended.at, no_cash.get(symbol, ended.at))
         else:
@@ -136,7 +143,7 @@ def trade_history(
         exposed=exposed,
         exposure=sum(exposed.values(), _ZERO),
         losing_exits=_losing_exits(closed, at),
-        sales=_sales(fills, at),
+        sales=_sales(fills, splits, at),
         no_cash=no_cash,
         unfilled=unfilled,
         tries=tries,
@@ -162,14 +169,17 @@ def _losing_exits(closed: Sequence[ClosedTrade], at: datetime) -> dict[str, date
     """
     nets: dict[tuple[str, str], Decimal] = {}
     newest: dict[tuple[str, str], datetime] = {}
+    oldest = at - LONGEST_PAUSE
     for trade in reversed(closed):
-        if at - trade.closed_at > LONGEST_PAUSE:
+        if trade.closed_at < oldest:
             break
         if trade.intent_id:
             key = trade.instrument.symbol, trade.intent_id
-            costs = trade.cost + trade.entry_costs + trade.exit_costs
-            nets[key] = nets.get(key, _ZERO) + trade.proceeds - costs
-            newest.setdefault(key, trade.closed_at)
+            net = trade.proceeds - trade.cost - trade.entry_costs - trade.exit_costs
+            if key in nets:
+                nets[key] += net
+            else:
+                nets[key], newest[key] = net, trade.closed_at
     losing: dict[str, datetime] = {}
     for (symbol, exit_id), net in nets.items():
         if net < 0:
@@ -177,11 +187,15 @@ def _losing_exits(closed: Sequence[ClosedTrade], at: datetime) -> dict[str, date
     return losing
 
 
-def _sales(fills: Sequence[Fill], at: datetime) -> dict[str, Sale]:
+def _sales(fills: Sequence[Fill], splits: Sequence[Split], at: datetime) -> dict[str, Sale]:
     newest: dict[str, Sale] = {}
+    oldest = at - LONGEST_PAUSE
     for fill in reversed(fills):
-        if at - fill.filled_at > LONGEST_PAUSE:
+        if fill.filled_at < oldest:
             break
-        if fill.side is Side.SELL:
-            newest.setdefault(fill.instrument.symbol, Sale(fill.price, fill.filled_at))
+        symbol = fill.instrument.symbol
+        if fill.side is Side.SELL and symbol not in newest:
+            since = fill.filled_at
+            price = price_after(fill.price, symbol, since=since, splits=splits)
+            newest[symbol] = Sale(price, since)
     return newest

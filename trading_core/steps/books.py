@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
+from trading_core.model.difference import Difference
 from trading_core.model.journal import Decision, Halt
 from trading_core.model.market import MarketGroup
 from trading_core.model.order import (
@@ -32,6 +33,8 @@ class Books:
     account's currency; None while the account's worth is not known, because a holding has no
     price. ``book`` is the broker's own list of orders, of this session and of those left over.
     ``accepted_pnl_pct`` is the day's P&L at which a person lifted the breaker in this session.
+    ``differences`` are those this look was the first to see, ``answered`` the orders whose answer
+    was lost and that it found or gave up.
     ``elsewhere`` are the unsettled orders of the account's other market groups, ``decided`` the
     decisions behind the session's orders, by id.
     """
@@ -54,6 +57,8 @@ class Books:
     history: TradeHistory = field(default_factory=TradeHistory)
     elsewhere: tuple[OrderRecord, ...] = ()
     decided: Mapping[str, Decision] = field(default_factory=dict)
+    differences: tuple[Difference, ...] = ()
+    answered: tuple[OrderRecord, ...] = ()
 
     @property
     def unknown(self) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
+from trading_core.model.decision import REALTIME
 from trading_core.model.journal import Decision, Halt
 from trading_core.model.limits import Policy
 from trading_core.model.market import Instrument
@@ -170,10 +171,15 @@ class Desk:
         key += f"|{instrument.symbol}|{action}|{scenario_id}|{view.playbook.playbook_id}"
         if chases:
             key += f"|{chases}"
+        source, prompt_id = view.playbook.source.value, view.playbook.prompt_id
+        if scenario_id == REALTIME:
+            made = view.made.get(instrument.symbol)
+            source, prompt_id = REALTIME, made.prompt_id if made else ""
+            extra = {**extra, "model": made.model if made else ""}
         return Decision(
             decision_id=hashlib.sha256(key.encode()).hexdigest()[:32],
             at=view.at,
-            market=instrument.market.value,
+            market=view.books.group.value,
             session=view.session.date,
             instrument=instrument,
             action=action,
@@ -183,12 +189,13 @@ class Desk:
             playbook_id=view.playbook.playbook_id,
             context_snapshot={
                 "outlook": view.playbook.outlook.value,
-                "source": view.playbook.source.value,
+                "source": source,
                 "cash": str(view.books.account.orderable),
                 "equity": str(view.books.account.equity),
                 **extra,
             },
             input_data=plain(view.frame.row(instrument.symbol)),
+            prompt_id=prompt_id,
         )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -20,10 +20,11 @@ from trading_core.errors import (
     NotOffered,
     OrderOutcomeUnknown,
     OrderRejected,
+    OrdersClosed,
     RateLimited,
     TokenExpired,
 )
-from trading_core.model.journal import Halt, HaltKind
+from trading_core.model.journal import HaltKind
 from trading_core.model.market import MarketGroup
 from trading_core.model.order import (
     ApprovedOrder,
@@ -37,14 +38,24 @@ from trading_core.model.order import (
 )
 from trading_core.ports import Broker, OrderLock, Record, Store, StoreReader
 from trading_core.rules import risk
+from trading_core.rules.last_look import late_refusal
 from trading_core.rules.order_life import event, known_numbers_note
-from trading_core.rules.trading_state import stops_everything
 from trading_core.steps.desk import Verdict
 from trading_core.steps.reconcile import Books
 from trading_core.steps.tick import TickPlan
 from trading_core.steps.unfilled import CANCELLABLE
 
 logger = logging.getLogger(__name__)
+
+_NOT_TAKEN = (
+    OrderRejected,
+    NotOffered,
+    OrdersClosed,
+    RateLimited,
+    TokenExpired,
+    BrokerUnavailable,
+)
+"""After any of these a cancel has changed nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +190,7 @@ def _claim(
         if record.state is not OrderState.INTENDED:
             return Sent(order, record.state, record.order_no, detail="was dealt with before")
         halts = risk.halts_for(tx.open_halts(), group=group, currency=intent.currency)
-        stop = _late_refusal(order, orders, live, halts, known_numbers)
+        stop = late_refusal(order, orders, live, halts, known_numbers)
         if stop is None:
             claimed = {other.order_no for other in orders} - {""}
             note = known_numbers_note(claimed | set(known_numbers))
@@ -191,74 +202,6 @@ def _claim(
     if code is RefusalCode.HALTED and tripped and intent.reason.is_entry:
         raise CircuitBreakerTripped(tripped[0].reason)
     return Sent(order, OrderState.REFUSED, code=code.value, detail=note)
-
-
-def _late_refusal(
-    order: ApprovedOrder,
-    orders: Sequence[OrderRecord],
-    live: Sequence[OrderRecord],
-    halts: Sequence[Halt],
-    known_numbers: Collection[str],
-) -> tuple[RefusalCode, str] | None:
-    """What may have changed since the risk gate, looked at under the order lock.
-
-    Two runs may have decided the same thing at the same moment; only the first to get here sends.
-    """
-    intent = order.intent
-    # Whoever sends holds the lock, so "sending" was left behind by a sender that died.
-    if any(record.state.is_unsure for record in live):
-        return RefusalCode.UNKNOWN_ORDER, "an order's fate is unknown; nothing else is sent"
-    others = [
-        record
-        for record in orders
-        if record.intent.intent_id != intent.intent_id
-        and record.intent.instrument.symbol == intent.instrument.symbol
-        and record.intent.side is intent.side
-    ]
-    if any(record.state.is_working for record in others):
-        return RefusalCode.ALREADY_WORKING, f"a {intent.side} order is working"
-    if any(record.order_no and record.order_no not in known_numbers for record in others):
-        return RefusalCode.ALREADY_WORKING, f"a {intent.side} order went out since the decision"
-    followed = _followed_meanwhile(intent, others)
-    if followed:
-        return RefusalCode.ALREADY_WORKING, followed
-    stopped = stops_everything(halts)
-    if stopped is not None:
-        return RefusalCode.HALTED, f"nothing is sent: {stopped.reason}"
-    if not intent.reason.is_entry:
-        return None
-    if halts:
-        return RefusalCode.HALTED, halts[0].reason
-    sold = sum(
-        record.filled_quantity
-        for record in orders
-        if record.intent.instrument.symbol == intent.instrument.symbol
-        and record.intent.side is not intent.side
-    )
-    entered = [r for r in others if r.intent.intent_id != intent.chases]
-    if sum(record.filled_quantity for record in entered) > sold:
-        return RefusalCode.REENTRY, "had its entry in this session"
-    return None
-
-
-def _followed_meanwhile(intent: OrderIntent, others: Sequence[OrderRecord]) -> str:
-    """Why an order must not follow the one it chases any more; empty while it may.
-
-    Nothing of the other works here. What it bought since the decision, or what another run sent
-    in its place, must not be bought again.
-    """
-    if not intent.chases:
-        return ""
-    if any(r.intent.chases == intent.chases and r.order_no for r in others):
-        return "another order has followed the one that did not fill"
-    before = next((r for r in others if r.intent.intent_id == intent.chases), None)
-    if before is None or before.state is not OrderState.CANCELLED:
-        return "the order it is to follow is not known to be cancelled"
-    if not intent.reason.is_entry:
-        return ""
-    if before.filled_quantity + intent.quantity > before.intent.quantity:
-        return "more of the order it follows has filled since the decision"
-    return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,7 +248,7 @@ def _answer_of(request: asyncio.Future[OrderAck]) -> _Answer:
         ack = request.result()
     except (OrderRejected, NotOffered) as error:
         return _Answer(OrderState.REJECTED, code=error.code, note=str(error))
-    except (RateLimited, TokenExpired, BrokerUnavailable) as error:
+    except (OrdersClosed, RateLimited, TokenExpired, BrokerUnavailable) as error:
         # The broker says it took nothing, or nothing ever left this machine.
         return _Answer(OrderState.NOT_SENT, code=error.code, note=str(error))
     except OrderOutcomeUnknown as error:
@@ -354,7 +297,7 @@ async def cancel(
             tx.append([event(now, OrderState.CANCEL_REQUESTED, at, code=code, note=note)])
         try:
             await broker.cancel(row)
-        except (OrderRejected, NotOffered, RateLimited, TokenExpired, BrokerUnavailable) as error:
+        except _NOT_TAKEN as error:
             note = f"cancel not taken: {error}"
             with store.write() as tx:
                 now = _record(tx, intent)

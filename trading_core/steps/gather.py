@@ -16,12 +16,14 @@ from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from trading_core.errors import BrokerError, DataError
+from trading_core.model.audit import ScreenedRow
 from trading_core.model.journal import ContextEntry, ContextLayer, Scorecard
 from trading_core.model.limits import Policy
 from trading_core.model.market import Instrument, MarketGroup
 from trading_core.model.playbook import Playbook
 from trading_core.model.portfolio import Holding
 from trading_core.model.price import Candidate, DailyBar, Ranking, RankRow
+from trading_core.model.sources import Gathered
 from trading_core.ports import Broker, MarketData, Store
 from trading_core.rules.calendar import (
     previous_session,
@@ -74,7 +76,8 @@ class PlanInputs:
 
     ``skipped`` counts instruments whose bars could not be had, ``excluded`` why others are no
     candidates; ``instruments`` holds everything a playbook may name, by symbol, and ``bars`` the
-    daily bars of those of them that could be read.
+    daily bars of those of them that could be read. ``screened`` is the whole scan for the journal,
+    ``outside`` what sources other than the broker told.
     """
 
     group: MarketGroup
@@ -87,14 +90,21 @@ class PlanInputs:
     bars: Mapping[Instrument, Sequence[DailyBar]]
     skipped: int = 0
     excluded: Mapping[str, int] = field(default_factory=dict)
+    screened: tuple[ScreenedRow, ...] = ()
     scorecards: tuple[Scorecard, ...] = ()
     memory: tuple[ContextEntry, ...] = ()
-    headlines: tuple[str, ...] = ()
+    outside: Gathered = field(default_factory=Gathered)
 
     @property
     def instruments(self) -> dict[str, Instrument]:
         found = {c.instrument.symbol: c.instrument for c in self.candidates}
         return found | {h.instrument.symbol: h.instrument for h in self.holdings}
+
+    @property
+    def by_importance(self) -> list[Instrument]:
+        """What is held, then the candidates, best first."""
+        held = (holding.instrument for holding in self.holdings)
+        return list(dict.fromkeys([*held, *(c.instrument for c in self.candidates)]))
 
     @property
     def prices(self) -> dict[str, float]:
@@ -108,8 +118,7 @@ def recall(store: Store, group: MarketGroup, session: date) -> Recalled:
     """One short read of everything the plan needs from the store."""
     market = group.value
     with store.read() as db:
-        lots = db.adopted_lots(market)
-        book = fold_positions(db.fills(market), lots)
+        book = fold_positions(db.fills(market), db.adopted_lots(market), db.splits(market))
         return Recalled(
             stored=db.playbook(market, session),
             previous=db.latest_playbook(market, before=session),
@@ -132,7 +141,6 @@ async def gather(
     at: datetime,
     policy: Policy,
     universe: Universe,
-    headlines: Sequence[str] = (),
 ) -> PlanInputs:
     """Candidates with their indicators at the last close, holdings, calendar and memory.
 
@@ -146,9 +154,9 @@ async def gather(
     account = await broker.account(group)
     holdings = tuple(h for h in account.holdings if h.quantity > 0)
     held = [h.instrument for h in holdings]
-    fluctuation, unranked = await _ranking(market_data, group, Ranking.FLUCTUATION)
-    volume, _ = await _ranking(market_data, group, Ranking.VOLUME)
-    fluctuation = _with_always(fluctuation, universe.always)[: universe.max_candidates]
+    fluctuation, unranked = await read_ranking(market_data, group, Ranking.FLUCTUATION)
+    volume, _ = await read_ranking(market_data, group, Ranking.VOLUME)
+    fluctuation = with_always(fluctuation, universe.always)[: universe.max_candidates]
     fallback = dynamic_universe(universe.watchlist, recalled.recently_traded, held)
     fallback = fallback[: universe.max_candidates]
     wanted = [row.instrument for row in fluctuation] or list(fallback)
@@ -182,13 +190,13 @@ async def gather(
         bars={i: bars[i.symbol] for i in named if i.symbol in bars},
         skipped=skipped,
         excluded=Counter(reason for _, reason in scan.excluded),
+        screened=tuple(scan.rows(group, session, at)),
         scorecards=recalled.scorecards,
         memory=recalled.memory,
-        headlines=tuple(headlines),
     )
 
 
-def _with_always(rows: Sequence[RankRow], always: Sequence[Instrument]) -> Sequence[RankRow]:
+def with_always(rows: Sequence[RankRow], always: Sequence[Instrument]) -> Sequence[RankRow]:
     """The ranking, followed by the instruments that are always looked at and are not in it."""
     if not always:
         return rows
@@ -233,7 +241,7 @@ def _next_holiday(group: MarketGroup, session: date) -> date | None:
     return None
 
 
-async def _ranking(
+async def read_ranking(
     market_data: MarketData, group: MarketGroup, ranking: Ranking
 ) -> tuple[Sequence[RankRow], bool]:
     """The ranking, and whether the broker had none to give."""

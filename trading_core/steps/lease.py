@@ -51,7 +51,11 @@ class Lease:
             if holder and holder != self.owner and _has_died(holder):
                 tx.release_lease(self.name, holder)
             if not tx.acquire_lease(self.name, self.owner, now, LEASE_TIME):
-                raise TradingHalted(f"another session trades {self.name}; this one stops")
+                what = self.name.removeprefix("session-")
+                raise TradingHalted(
+                    f"another session trades {what}: {_words(holder)}. This one stops; end that "
+                    "one first if it is not wanted"
+                )
         self.renewed_at = now
 
 
@@ -64,7 +68,8 @@ def session_lease(
     Raises:
         TradingHalted: another run holds it.
     """
-    owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+    since = f"{clock.now():%Y-%m-%d %H.%M} UTC"
+    owner = f"{socket.gethostname()}:{os.getpid()}:{since}:{secrets.token_hex(4)}"
     lease = Lease(store, f"session-{group}-{session.date.isoformat()}", owner, clock)
     lease.renew()
     _living.add(owner)
@@ -74,6 +79,14 @@ def session_lease(
         _living.discard(owner)
         with store.write() as tx:
             tx.release_lease(lease.name, owner)
+
+
+def _words(owner: str | None) -> str:
+    """``process 123 on desk since 2026-01-05 23:30 UTC``, as far as an owner says so."""
+    host, _, run = (owner or "").partition(":")
+    pid, _, rest = run.partition(":")
+    since = rest.partition(":")[0].replace(".", ":")
+    return f"process {pid or '?'} on {host or '?'}" + (f" since {since}" if since else "")
 
 
 def _has_died(owner: str) -> bool:

@@ -126,7 +126,8 @@ class Lookout:
 
     def _price(self, quote: Quote, at: datetime) -> None:
         self._progress.priced([quote], self._sentinel.held, at)
-        if self._sentinel.hear(quote, at) or self._sentinel.promoted():
+        heard = self._sentinel
+        if heard.hear(quote, at) or heard.promoted() or heard.approached():
             self._alarm.set()
 
     def _call(self) -> None:
@@ -169,7 +170,7 @@ class Lookout:
             if not self._session.contains(self._clock.now()):
                 self._must_look = False
                 continue
-            if self._must_look or self._sentinel.due():
+            if self._must_look or self._sentinel.due() or self._sentinel.approached():
                 await self._pass()
 
     async def _pass(self) -> None:

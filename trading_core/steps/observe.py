@@ -10,6 +10,7 @@ from datetime import datetime
 import numpy as np
 
 from trading_core.errors import BrokerError
+from trading_core.model.decision import TradeDecision
 from trading_core.model.journal import ObservationRow
 from trading_core.model.market import Instrument
 from trading_core.model.playbook import Playbook
@@ -17,6 +18,7 @@ from trading_core.model.price import ObservationFrame, OrderBook, Quote
 from trading_core.ports import MarketData
 from trading_core.rules import risk
 from trading_core.rules.calendar import Session
+from trading_core.rules.compiled import ScenarioMatch
 from trading_core.rules.exits_view import unrealized_pct
 from trading_core.rules.indicators import Floats
 from trading_core.rules.observation import observe_quotes
@@ -24,12 +26,16 @@ from trading_core.rules.scenarios import MatchResult, match
 from trading_core.steps.opening import TradingDay
 from trading_core.steps.reconcile import Books
 
+NOTHING: Mapping[str, Instrument] = {}
+
 
 @dataclass(frozen=True, slots=True)
 class View:
     """Everything one decision stands on, at one moment.
 
     ``order_books`` are only those of what does not fill (``steps.unfilled``), by symbol.
+    ``instead`` is acted on instead of the first matches of the playbook, where a model was asked
+    during the session (``steps.decide``); ``made`` are the decisions in it, by symbol.
     """
 
     session: Session
@@ -40,10 +46,24 @@ class View:
     frame: ObservationFrame
     matches: MatchResult
     order_books: Mapping[str, OrderBook] = field(default_factory=dict)
+    instead: Mapping[str, ScenarioMatch] | None = None
+    made: Mapping[str, TradeDecision] = field(default_factory=dict)
+
+    @property
+    def wanted(self) -> Mapping[str, ScenarioMatch]:
+        """What is asked for of each symbol."""
+        return self.matches.first if self.instead is None else self.instead
 
 
-async def observe(market_data: MarketData, *, books: Books, day: TradingDay, at: datetime) -> View:
-    """Quotes of every planned symbol and of every holding, as one columnar frame.
+async def observe(
+    market_data: MarketData,
+    *,
+    books: Books,
+    day: TradingDay,
+    at: datetime,
+    also: Mapping[str, Instrument] = NOTHING,
+) -> View:
+    """Quotes of every planned symbol, of every holding and of ``also``, as one columnar frame.
 
     A symbol that gives no quote is NaN throughout. Order books are only read when a scenario asks
     for the spread.
@@ -53,7 +73,7 @@ async def observe(market_data: MarketData, *, books: Books, day: TradingDay, at:
     """
     held = {holding.instrument.symbol: holding.instrument for holding in books.account.holdings}
     known, compiled = day.instruments, day.compiled
-    wanted = {**{s: known[s] for s in compiled.symbols if s in known}, **held}
+    wanted = {**{s: known[s] for s in compiled.symbols if s in known}, **also, **held}
     quotes = await market_data.quotes(list(wanted.values()), held=held)
     spreads: dict[str, Floats] = {}
     if "spread_pct" in compiled.fields_used:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
 
 from trading_core.errors import ConfigError
 from trading_core.model.journal import (
-    Decision,
     EquityPoint,
     Halt,
     HaltKind,
     HaltLevel,
-    MatchRow,
-    ObservationRow,
 )
 from trading_core.model.limits import RiskLimits
 from trading_core.model.market import MarketGroup
@@ -225,32 +222,3 @@ def settle(store: Store, *, intent_id: str, order_no: str, by: str, at: datetime
         settled = event(record, state, at, order_no=order_no, note=f"settled by hand: {by}")
         tx.append([settled])
     return replace(record, state=state, events=(*record.events, settled))
-
-
-@dataclass(frozen=True, slots=True)
-class Why:
-    """Everything known of one symbol in one session, newest last."""
-
-    symbol: str
-    session: date
-    observations: tuple[ObservationRow, ...]
-    matches: tuple[MatchRow, ...]
-    decisions: tuple[Decision, ...]
-    orders: tuple[OrderRecord, ...]
-
-
-def why(store: Store, *, group: MarketGroup, session: date, symbol: str) -> Why:
-    """The funnel of one symbol: what was seen, what nearly matched, what was decided and sent."""
-    with store.read() as reader:
-        return Why(
-            symbol=symbol,
-            session=session,
-            observations=tuple(reader.observations(group, session, symbol)),
-            matches=tuple(reader.matches(group, session, symbol)),
-            decisions=tuple(reader.decisions(group, session, symbol)),
-            orders=tuple(
-                record
-                for record in reader.orders(group, session)
-                if record.intent.instrument.symbol == symbol
-            ),
-        )

@@ -7,7 +7,7 @@ them is recorded in it. The store is never open while the network is asked.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, datetime
 
 from trading_core.errors import PlannerError
@@ -17,11 +17,15 @@ from trading_core.model.market import MarketGroup
 from trading_core.model.playbook import LintNote, Playbook, PlaybookDraft, PlaybookSource
 from trading_core.ports import Broker, History, MarketData, Planner, PlanRequest, Store
 from trading_core.rules.calendar import previous_session
+from trading_core.rules.headlines import event_lines, headline_lines, reading_lines
 from trading_core.rules.lint import lint
 from trading_core.rules.prompts import build_prompt, known_symbols, prompt_hash
 from trading_core.rules.rule_planner import draft_by_rules, exit_only
+from trading_core.source_ports import Sources
 from trading_core.steps.gather import PlanInputs, Universe, gather, recall
+from trading_core.steps.sources import collect
 
+NO_SOURCES = Sources()
 NO_CANDIDATES = "no candidates"
 NO_MODEL = "no language model is configured"
 
@@ -37,8 +41,8 @@ async def plan_session(
     at: datetime,
     policy: Policy,
     universe: Universe,
-    headlines: Sequence[str] = (),
     history: History | None = None,
+    sources: Sources = NO_SOURCES,
 ) -> tuple[Playbook, bool]:
     """The playbook of a session, and whether it was made now.
 
@@ -63,27 +67,45 @@ async def plan_session(
         at=at,
         policy=policy,
         universe=universe,
-        headlines=headlines,
     )
     if history is not None:
         history.save(group, session, inputs.bars)
+    inputs = await with_outside(inputs, store, sources)
     playbook, calls = await draft_playbook(inputs, planner, recalled.previous, policy=policy)
-    keeps_stored = bool(stored and stored.stocks) and playbook.source is not PlaybookSource.GEMINI
+    keeps_stored = bool(stored and stored.stocks) and not playbook.source.is_model
     with store.write() as tx:
-        tx.append(calls if keeps_stored else [*calls, playbook])
+        tx.append(calls if keeps_stored else [*calls, *inputs.screened, playbook])
     if stored is not None and keeps_stored:
         return stored, False
     return playbook, True
 
 
+async def with_outside(inputs: PlanInputs, store: Store, sources: Sources) -> PlanInputs:
+    """The inputs with what the sources told; holdings are asked about first, then candidates."""
+    told = await collect(
+        store,
+        sources,
+        group=inputs.group,
+        session=inputs.facts.session,
+        at=inputs.at,
+        instruments=inputs.by_importance,
+    )
+    return replace(inputs, outside=told)
+
+
 def _is_reusable(stored: Playbook, planner: Planner | None) -> bool:
     if not stored.stocks:
         return False
-    return planner is None or stored.source is PlaybookSource.GEMINI
+    return planner is None or stored.source.is_model
 
 
 async def draft_playbook(
-    inputs: PlanInputs, planner: Planner | None, previous: Playbook | None, *, policy: Policy
+    inputs: PlanInputs,
+    planner: Planner | None,
+    previous: Playbook | None,
+    *,
+    policy: Policy,
+    purpose: str = "plan",
 ) -> tuple[Playbook, tuple[LlmCall, ...]]:
     """The first link of the chain that gives a playbook, and the model calls made on the way.
 
@@ -96,7 +118,7 @@ async def draft_playbook(
     reason = NO_MODEL
     if planner is not None:
         try:
-            reply = await planner.draft(plan_request(inputs, policy))
+            reply = await planner.draft(plan_request(inputs, policy, purpose))
         except PlannerError as error:
             calls, reason = error.calls, f"{type(error).__name__}: {error}"
         else:
@@ -104,7 +126,7 @@ async def draft_playbook(
             playbook = _playbook(
                 inputs,
                 reply.draft,
-                PlaybookSource.GEMINI,
+                reply.source,
                 policy,
                 notes=reply.notes,
                 model=reply.model,
@@ -128,8 +150,9 @@ async def draft_playbook(
     return _playbook(inputs, draft, PlaybookSource.EXIT_ONLY, policy, reason), calls
 
 
-def plan_request(inputs: PlanInputs, policy: Policy) -> PlanRequest:
+def plan_request(inputs: PlanInputs, policy: Policy, purpose: str = "plan") -> PlanRequest:
     """The prompt and what a reply to it may name."""
+    symbols = [instrument.symbol for instrument in inputs.by_importance]
     prompt = build_prompt(
         inputs.group,
         inputs.facts,
@@ -139,7 +162,9 @@ def plan_request(inputs: PlanInputs, policy: Policy) -> PlanRequest:
         confidence_threshold=policy.risk.confidence_threshold,
         scorecards=inputs.scorecards,
         memory=inputs.memory,
-        headlines=inputs.headlines,
+        headlines=headline_lines(inputs.outside, inputs.at, symbols),
+        events=event_lines(inputs.outside, inputs.facts.zone),
+        readings=reading_lines(inputs.outside, inputs.at),
     )
     return PlanRequest(
         group=inputs.group,
@@ -148,6 +173,7 @@ def plan_request(inputs: PlanInputs, policy: Policy) -> PlanRequest:
         prompt=prompt,
         prompt_hash=prompt_hash(prompt),
         known_symbols=known_symbols(inputs.candidates, inputs.held),
+        purpose=purpose,
     )
 
 
@@ -162,7 +188,7 @@ def _carried_over(
     last = previous_session(inputs.group, inputs.facts.session).date
     if previous is None or previous.session != last:
         return None
-    if previous.source is not PlaybookSource.GEMINI:
+    if not previous.source.is_model:
         return None
     known = inputs.instruments
     stocks = tuple(stock for stock in previous.stocks if stock.symbol in known)
@@ -175,7 +201,13 @@ def _carried_over(
         outlook=previous.outlook, global_rules=previous.global_rules, stocks=(*stocks, *exits)
     )
     playbook = _playbook(
-        inputs, draft, PlaybookSource.PREVIOUS, policy, reason, model=previous.model
+        inputs,
+        draft,
+        PlaybookSource.PREVIOUS,
+        policy,
+        reason,
+        model=previous.model,
+        prompt_id=previous.prompt_id,
     )
     return playbook if playbook.stocks else None
 
@@ -190,6 +222,7 @@ def _playbook(
     notes: tuple[LintNote, ...] = (),
     model: str = "",
     calls: tuple[LlmCall, ...] = (),
+    prompt_id: str = "",
 ) -> Playbook:
     """The draft after lint, whoever wrote it."""
     linted, lint_notes = lint(
@@ -208,6 +241,15 @@ def _playbook(
         generated_at=inputs.at,
         model=model,
         token_count=sum(call.input_tokens + call.output_tokens for call in calls),
-        notes=(*notes, *lint_notes),
+        prompt_id=prompt_id or next((c.prompt_id or c.prompt_hash for c in calls[-1:]), ""),
+        notes=(*notes, *lint_notes, *_missing_sources(inputs)),
         fallback_reason=reason,
+    )
+
+
+def _missing_sources(inputs: PlanInputs) -> tuple[LintNote, ...]:
+    """What the planner had to do without, and why."""
+    return tuple(
+        LintNote(symbol="", scenario=None, kind="dropped", reason=reason)
+        for reason in inputs.outside.reasons
     )

@@ -7,33 +7,34 @@ fills that happened, orders whose fate was unknown, holdings nobody planned.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
 
-from trading_core.model.journal import EquityPoint, Halt, HaltKind, ProtectionRow
+from trading_core.model.journal import EquityPoint, ProtectionRow
 from trading_core.model.market import Instrument, MarketGroup
 from trading_core.model.order import (
     BrokerOrder,
-    Fill,
-    OrderRecord,
     Side,
 )
 from trading_core.model.portfolio import (
     Account,
     AdoptedLot,
-    Position,
     PositionOrigin,
     Protection,
+    Split,
 )
 from trading_core.ports import Broker, Store, StoreReader, StoreWriter
 from trading_core.rules import exits, risk
-from trading_core.rules.order_life import Settlement, settle
-from trading_core.rules.positions import PositionBook, fold_positions
+from trading_core.rules.chase import stood_on
+from trading_core.rules.evidence import Evidence, is_ghost
 from trading_core.rules.trade_history import trade_history
 from trading_core.rules.trading_state import accepted_pnl_pct
 from trading_core.steps.books import Books as Books
+from trading_core.steps.differences import write_differences
+from trading_core.steps.settling import Known, Repairs, settle_orders
+from trading_core.steps.splits import AFTERWARDS, PART_PAID_OUT, book_splits
 
 
 async def reconcile(
@@ -57,8 +58,8 @@ async def reconcile(
     account = await broker.account(group)
     days = [session]
     with store.write() as tx:
-        known = _Known.read(tx, group, session)
-        known, first = _settle_orders(tx, known, days, book, at, session_over=session_over)
+        known = Known.read(tx, group, session)
+        known, first = settle_orders(tx, known, days, book, account, at, session_over=session_over)
         others = {r.intent.session for r in known.unsettled} - {session}
         if not others and not _mismatches(known, account):
             return _close(tx, known, account, at, book, first)
@@ -68,124 +69,23 @@ async def reconcile(
     for day in [*days[1:], session]:
         book += await broker.orders(group, day)
     with store.write() as tx:
-        known = _Known.read(tx, group, session)
-        known, second = _settle_orders(tx, known, days, book, at, session_over=session_over)
-        lots = [] if second.fills else _adopt(tx, known, account, at)
+        known = Known.read(tx, group, session)
+        known, second = settle_orders(tx, known, days, book, account, at, session_over=session_over)
+        if second.fills:
+            return _close(tx, known, account, at, book, first.plus(second))
+        differing = _mismatches(known, account)
+        splits = book_splits(
+            tx, known.shares, account, differing, group=group, session=session, at=at
+        )
+        if splits:
+            known = Known.read(tx, group, session)
+        lots = _adopt(tx, known, account, at, splits)
         if lots:
-            known = _Known.read(tx, group, session)
-        return _close(tx, known, account, at, book, first.plus(second), lots)
+            known = Known.read(tx, group, session)
+        return _close(tx, known, account, at, book, first.plus(second), lots, splits)
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """What the store knows, read once and again only after it was changed.
-
-    ``orders`` are those of the session and every unsettled one, by intent.
-    """
-
-    group: MarketGroup
-    session: date
-    orders: Mapping[str, OrderRecord]
-    fills: Sequence[Fill]
-    shares: PositionBook
-
-    @classmethod
-    def read(cls, tx: StoreReader, group: MarketGroup, session: date) -> _Known:
-        orders = tx.live_orders(group, session)
-        fills = tx.fills(group)
-        shares = fold_positions(fills, tx.adopted_lots(group))
-        return cls(group, session, {r.intent.intent_id: r for r in orders}, fills, shares)
-
-    @property
-    def unsettled(self) -> list[OrderRecord]:
-        """Orders that are not final, in order of creation."""
-        left = [record for record in self.orders.values() if not record.state.is_final]
-        return sorted(left, key=lambda record: record.intent.created_at)
-
-    def positions(self) -> dict[str, Position]:
-        """Open positions; where a symbol has shares of both origins, the strategy's."""
-        found = self.shares.open_positions
-        ours_last = sorted(found, key=lambda p: p.origin is PositionOrigin.STRATEGY)
-        return {position.instrument.symbol: position for position in ours_last}
-
-
-@dataclass(frozen=True, slots=True)
-class _Repairs:
-    fills: tuple[Fill, ...] = ()
-    halts: tuple[Halt, ...] = ()
-
-    def plus(self, other: _Repairs) -> _Repairs:
-        return _Repairs(self.fills + other.fills, self.halts + other.halts)
-
-
-def _settle_orders(
-    tx: StoreWriter,
-    known: _Known,
-    days: Sequence[date],
-    book: Sequence[BrokerOrder],
-    at: datetime,
-    *,
-    session_over: bool,
-) -> tuple[_Known, _Repairs]:
-    """Settle what the book can settle; a later row of the same number replaces an earlier one.
-
-    ``days`` are the sessions the book was asked for. One without any row was asked for all the
-    same: what was lost in it is not there.
-    """
-    newest = list({(row.session, row.order_no): row for row in book}.values())
-    claimed = {day: _claimed(tx, known, day) for day in days}
-    fills: list[Fill] = []
-    halts: list[Halt] = []
-    events = 0
-    for record in known.unsettled:
-        day = record.intent.session
-        if day not in days:
-            continue
-        rows = [row for row in newest if row.session == day]
-        over = session_over or day < known.session
-        outcome = settle(record, rows, claimed=claimed[day], at=at, session_over=over)
-        claimed[day] |= {item.order_no for item in outcome.events if item.order_no}
-        if outcome.ambiguous and not _stands(tx, record):
-            halts.append(_ambiguous_halt(record, outcome, at))
-        if outcome.fill is not None:
-            fills.append(outcome.fill)
-        events += len(outcome.events)
-        tx.append([*outcome.events, *([outcome.fill] if outcome.fill else [])])
-    if halts:
-        tx.append(halts)
-    if events:
-        known = _Known.read(tx, known.group, known.session)
-    return known, _Repairs(tuple(fills), tuple(halts))
-
-
-def _claimed(tx: StoreReader, known: _Known, day: date) -> set[str]:
-    """Numbers of a session's book that belong to orders of ours; they begin anew every session."""
-    records = tx.orders(known.group, day) if day != known.session else known.orders.values()
-    return {r.order_no for r in records if r.order_no and r.intent.session == day}
-
-
-def _stands(tx: StoreReader, record: OrderRecord) -> bool:
-    """Whether a halt over this order is open already; a lifted one is raised again."""
-    name = f"unknown-{record.intent.intent_id}"
-    return any(halt.halt_id.startswith(name) for halt in tx.open_halts())
-
-
-def _ambiguous_halt(record: OrderRecord, outcome: Settlement, at: datetime) -> Halt:
-    intent = record.intent
-    return Halt(
-        halt_id=f"unknown-{intent.intent_id}-{at:%Y%m%dT%H%M%SZ}",
-        kind=HaltKind.UNKNOWN_ORDER,
-        scope=risk.ALL,
-        reason=(
-            f"{intent.side} {intent.quantity} {intent.instrument.symbol} was sent and its answer "
-            f"lost; it may be any of {', '.join(outcome.ambiguous)}. Look at the broker, then: "
-            f"ouroboros settle {intent.intent_id} ORDER_NO"
-        ),
-        raised_at=at,
-    )
-
-
-def _mismatches(known: _Known, account: Account) -> dict[Instrument, int]:
+def _mismatches(known: Known, account: Account) -> dict[Instrument, int]:
     """Shares at the broker less shares we account for, where they differ.
 
     Symbols with an order that may still fill are left out: their fills are still arriving.
@@ -208,34 +108,54 @@ def _mismatches(known: _Known, account: Account) -> dict[Instrument, int]:
     }
 
 
-def _adopt(tx: StoreWriter, known: _Known, account: Account, at: datetime) -> list[AdoptedLot]:
+def _adopt(
+    tx: StoreWriter, known: Known, account: Account, at: datetime, splits: Iterable[Split]
+) -> list[AdoptedLot]:
     lots = []
+    halved = {split.instrument.symbol for split in splits}
     for instrument, quantity in _mismatches(known, account).items():
-        holding = account.holding(instrument.symbol)
+        symbol = instrument.symbol
+        holding = account.holding(symbol)
         lots.append(
             AdoptedLot(
-                lot_id=f"{known.group}-{instrument.symbol}-{at:%Y%m%dT%H%M%SZ}",
+                lot_id=f"{known.group}-{symbol}-{at:%Y%m%dT%H%M%SZ}",
                 instrument=instrument,
                 session=known.session,
                 quantity=quantity,
-                price=holding.average_price if holding else Decimal(0),
+                price=holding.average_price if holding else _left_at(known, symbol),
                 currency=account.currency,
-                adopted_at=at,
-                note="found at the broker" if quantity > 0 else "gone from the broker",
+                adopted_at=at + AFTERWARDS if symbol in halved else at,
+                note=PART_PAID_OUT if symbol in halved else _note(known, symbol, quantity),
+                krw_rate=account.krw_rate,
             )
         )
     tx.append(lots)
     return lots
 
 
+def _note(known: Known, symbol: str, quantity: int) -> str:
+    if quantity > 0:
+        return "found at the broker"
+    if is_ghost(symbol, known.orders.values(), known.session):
+        return "a ghost: the broker had none of it to sell"
+    return "gone from the broker"
+
+
+def _left_at(known: Known, symbol: str) -> Decimal:
+    """What shares cost that are gone: nobody said what they went for, so no profit is booked."""
+    position = known.positions().get(symbol)
+    return position.average_price if position else Decimal(0)
+
+
 def _close(
     tx: StoreWriter,
-    known: _Known,
+    known: Known,
     account: Account,
     at: datetime,
     book: Sequence[BrokerOrder],
-    repairs: _Repairs,
+    repairs: Repairs,
     adopted: Iterable[AdoptedLot] = (),
+    splits: Sequence[Split] = (),
 ) -> Books:
     """Write where the account stands and read everything the tick decides on."""
     group, session = known.group, known.session
@@ -252,12 +172,35 @@ def _close(
                     cash=account.cash,
                     holdings_value=account.equity - account.cash,
                     equity=account.equity,
+                    krw_rate=account.krw_rate,
                 )
             ]
         )
     curve = tx.equity_curve(group, session) if priced else ()
     decisions = tx.decisions(group, session)
+    adopted = tuple(adopted)
+    differences, raised = write_differences(
+        tx,
+        Evidence(
+            group,
+            session,
+            at,
+            account,
+            book=tuple({(r.session, r.order_no): r for r in book}.values()),
+            orders=tuple(known.orders.values()),
+            fills=[fill for fill in known.fills if fill.session == session],
+            uncovered=known.shares.uncovered,
+            curve=curve,
+            held_then=stood_on(decisions),
+            lots=adopted,
+            splits=splits,
+            late_fills=repairs.late,
+            settled=repairs.answered,
+        ),
+    )
     ordered = {record.intent.decision_id for record in known.orders.values()}
+    halts = tx.halts()
+    open_halts = [halt for halt in halts if halt.lifted_at is None]
     books = Books(
         group=group,
         session=session,
@@ -267,15 +210,17 @@ def _close(
         positions=known.positions(),
         protections=tx.protections(group),
         orders=tuple(known.orders.values()),
-        halts=risk.halts_for(tx.open_halts(), group=group, currency=account.currency),
+        halts=risk.halts_for(open_halts, group=group, currency=account.currency),
         book=tuple({(r.session, r.order_no): r for r in book}.values()),
         last_decisions={
             d.instrument.symbol: str(d.context_snapshot.get("fingerprint", "")) for d in decisions
         },
         new_fills=repairs.fills,
-        new_halts=repairs.halts,
-        adopted=tuple(adopted),
-        accepted_pnl_pct=accepted_pnl_pct(tx.halts(), currency=account.currency, session=session),
+        new_halts=(*repairs.halts, *raised),
+        adopted=adopted,
+        differences=differences,
+        answered=repairs.answered,
+        accepted_pnl_pct=accepted_pnl_pct(halts, currency=account.currency, session=session),
         history=trade_history(
             account,
             session=session,
@@ -283,6 +228,7 @@ def _close(
             orders=known.orders.values(),
             fills=known.fills,
             closed=known.shares.closed,
+            splits=known.splits,
         ),
         elsewhere=tuple(
             record

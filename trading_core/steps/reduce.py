@@ -23,6 +23,7 @@ from trading_core.model.portfolio import Holding
 from trading_core.model.price import Quote
 from trading_core.ports import Broker, MarketData, OrderLock, Store
 from trading_core.rules import risk
+from trading_core.rules.blackout import blackout_words
 from trading_core.rules.exits_view import is_price
 from trading_core.rules.markets import lot_size
 from trading_core.rules.pricing import limit_price
@@ -30,6 +31,7 @@ from trading_core.steps import execute
 from trading_core.steps.desk import Verdict
 from trading_core.steps.reconcile import Books
 from trading_core.steps.tick import TickPlan
+from trading_core.steps.unfilled import not_sellable
 
 REASON = IntentReason.REDUCE_ALL
 
@@ -97,7 +99,7 @@ def way_out(
         quotes: By symbol; one that is missing, halted, too old or not above zero sells nothing.
         tried: All orders of the session, refused ones too: they number the tries of a symbol, so
             that a new try is a new order and the same one is the same.
-        policy: How old a quote may be.
+        policy: How old a quote may be, and when no orders are taken.
         because: What these sales are for; recorded with each.
         at: Now, aware UTC.
     """
@@ -107,6 +109,7 @@ def way_out(
         halts=books.halts,
         working=books.working,
         unknown=books.unknown,
+        blackout=blackout_words(policy.blackouts, at),
     )
     verdicts: list[Verdict] = []
     stuck: dict[str, str] = {}
@@ -163,6 +166,8 @@ def _verdict(
             "cash": str(books.account.orderable),
             "equity": str(books.account.equity),
             "average_price": str(holding.average_price),
+            "held": holding.quantity,
+            "sellable": holding.sellable,
         },
         input_data={"price": float(quote.last)},
     )
@@ -182,13 +187,18 @@ def _verdict(
         reason=REASON,
         created_at=at,
     )
-    gate = risk.check(
-        intent,
-        state,
-        policy.risk,
-        confidence=100,
-        lot=lot_size(instrument.market, Side.SELL),
-        at=at,
+    refused = not_sellable(books, holding)
+    gate = (
+        Refusal(intent, *refused, at)
+        if refused is not None
+        else risk.check(
+            intent,
+            state,
+            policy.risk,
+            confidence=100,
+            lot=lot_size(instrument.market, Side.SELL),
+            at=at,
+        )
     )
     assert isinstance(gate, ApprovedOrder | Refusal), "the breaker never answers a sale"
     if isinstance(gate, ApprovedOrder):

@@ -38,7 +38,8 @@ class _Post:
 
     ``seen`` is the position as the last look found it; only the price in it moves with the prints.
     ``breach`` is the quote that asks for an exit, ``quiet_until`` (monotonic seconds) when it may
-    be tried again. ``leaving`` says that an exit is working.
+    be tried again. ``leaving`` says that an exit is working, ``near`` that the price has come close
+    to the stop and nobody was told.
     """
 
     instrument: Instrument
@@ -51,6 +52,7 @@ class _Post:
     breach: Quote | None = None
     by_stop: bool = False
     leaving: bool = False
+    near: bool = False
     failures: int = 0
     quiet_until: float = 0.0
 
@@ -98,6 +100,7 @@ class Sentinel:
             return True
         outcome = self._watch(post, post.seen, quote)
         if outcome.signal is None:
+            post.near = bool(outcome.near) and (post.near or post.guard.approached_at is None)
             post.guard = outcome.protection
             return False
         if post.breach is None or not outcome.signal.is_stop or quote.last < post.breach.last:
@@ -155,6 +158,13 @@ class Sentinel:
             for post in self._posts.values()
         )  # fmt: skip
 
+    def approached(self) -> bool:
+        """Whether a price has come close to a stop since the last look, so that it is to be told.
+
+        A price that has gone away again is not told, and what follows is a new approach.
+        """
+        return any(post.near for post in self._posts.values())
+
     def wrote(self, rows: Collection[ProtectionRow]) -> None:
         """These rows of :meth:`moved` are in the store."""
         for row in rows:
@@ -191,7 +201,7 @@ class Sentinel:
                 self.hear(quote, view.at)
 
     def _after_try(self, post: _Post, *, leaving: bool) -> None:
-        post.leaving = leaving
+        post.leaving, post.near = leaving, False
         if post.breach is not None and not leaving and post.guard and post.seen:
             if self._watch(post, post.seen, post.breach).signal is None:
                 post.breach = None
@@ -245,7 +255,7 @@ def _marks(guard: Protection | None) -> tuple[object, ...] | None:
         return None
     return (
         guard.opened_at, guard.stop_loss_pct, guard.stop_basis, guard.armed, guard.trail_atr,
-        guard.peak_price,
+        guard.peak_price, guard.approached_at,
     )  # fmt: skip
 
 

@@ -11,14 +11,16 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
+from trading_core.model.language import REUSED
 from trading_core.model.market import MarketGroup
 from trading_core.model.order import OrderRecord, OrderState
 from trading_core.model.playbook import LintNote
 from trading_core.model.portfolio import Account
 from trading_core.ports import Store, StoreReader
 from trading_core.rules.markets import currency_of
+from trading_core.rules.position_book import KrwPnl, won_rate
 from trading_core.rules.positions import fold_positions
-from trading_core.rules.scorecard import session_pnl
+from trading_core.rules.scorecard import session_krw, session_pnl
 from trading_core.rules.trading_state import paused_deployments, strictest, trading_state
 from trading_core.steps import operate
 
@@ -36,6 +38,10 @@ _COUNTED = {
     OrderState.NOT_SENT: "not_sent",
     OrderState.FILLED: "filled",
 }
+
+
+NEWEST = 10
+"""Differences of a session that a summary names."""
 
 
 def overview(store: Store, groups: Sequence[MarketGroup]) -> Json:
@@ -82,6 +88,8 @@ def _summarize(
     orders = reader.orders(group, session)
     fills = reader.fills(group, session)
     curve = reader.equity_curve(group, session)
+    won = session_krw(curve)
+    rates = {point.currency: won_rate(point.currency, point.krw_rate) for point in curve}
     counts = reader.counts(group, session)
     calls = reader.llm_calls(group, session)
     card = reader.scorecard(group, session)
@@ -111,6 +119,8 @@ def _summarize(
                 "fees": _text(pnl.fees),
                 "tax": _text(pnl.taxes),
                 "net": _text(pnl.net),
+                "krw_rate": _known(rates.get(currency)),
+                **_in_won(won.get(currency)),
             }
             for currency, pnl in session_pnl(curve, fills).items()
         },
@@ -120,8 +130,11 @@ def _summarize(
             for point in curve[-1:]
         },
         "halts": standing(reader),
+        "differences": [
+            plain(asdict(item)) for item in reader.differences(group, session)[-NEWEST:]
+        ],
         "llm": {
-            "calls": len(calls),
+            "calls": sum(call.outcome != REUSED for call in calls),
             "tokens": sum(call.input_tokens + call.output_tokens for call in calls),
             "cost": _text(sum((call.cost_usd for call in calls), Decimal(0))),
         },
@@ -184,23 +197,49 @@ def _positions(
     reader: StoreReader, group: MarketGroup, session: date, account: Account | None
 ) -> list[Json]:
     rows = []
-    book = fold_positions(reader.fills(group), reader.adopted_lots(group))
+    book = fold_positions(reader.fills(group), reader.adopted_lots(group), reader.splits(group))
     if account is not None:
         prices = {h.instrument.symbol: h.last_price for h in account.holdings}
+        told = account.krw_rate
     else:
         seen = reader.last_prices(group, session)
         prices = {symbol: Decimal(str(price)) for symbol, price in seen.items()}
-    for position in book.open_positions:
+        told = next((p.krw_rate for p in reversed(reader.equity_curve(group, session))), None)
+    for line in book.open_lines:
+        position = line.position
         last = prices.get(position.instrument.symbol)
+        rate = won_rate(position.currency, told)
         gain = None if last is None else (last - position.average_price) * position.quantity
         rows.append(
             {
                 "symbol": position.instrument.symbol,
                 "quantity": position.quantity,
                 "average_price": _text(position.average_price),
-                "last_price": None if last is None else _text(last),
-                "unrealized": None if gain is None else _text(gain),
+                "last_price": _known(last),
+                "unrealized": _known(gain),
                 "origin": position.origin.value,
+                "currency": position.currency.value,
+                "realized": _text(position.realized),
+                "fees": _text(position.fees),
+                "taxes": _text(position.taxes),
+                "krw_rate": _known(rate),
+                "entry_krw_rate": _known(line.entry_rate),
+                **_in_won(line.realized_krw, "realized_"),
+                **_in_won(None if last is None else line.unrealized_krw(last, rate), "unrealized_"),
+                "lots": [plain(asdict(lot)) for lot in line.lots],
             }
         )
     return rows
+
+
+def _known(value: Decimal | None) -> str | None:
+    return None if value is None else _text(value)
+
+
+def _in_won(profit: KrwPnl | None, prefix: str = "") -> Json:
+    """Profit in won after costs, by its source; ``total`` is the sum of the two."""
+    return {
+        f"{prefix}strategy_krw": None if profit is None else _text(profit.strategy),
+        f"{prefix}fx_krw": None if profit is None else _text(profit.fx),
+        f"{prefix}total_krw": None if profit is None else _text(profit.total),
+    }

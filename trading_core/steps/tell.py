@@ -7,18 +7,33 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from trading_core.model.difference import UNREPAIRED, Difference, DifferenceKind
 from trading_core.model.journal import Halt, Notification, Scorecard
 from trading_core.model.market import MarketGroup
-from trading_core.model.order import Fill, OrderState, RefusalCode
-from trading_core.model.playbook import Playbook
+from trading_core.model.order import (
+    Fill,
+    OrderIntent,
+    OrderRecord,
+    OrderState,
+    RefusalCode,
+    Side,
+)
+from trading_core.model.playbook import Playbook, RefreshCause
 from trading_core.ports import Notifier, Store
+from trading_core.rules.chase import CancelCode
+from trading_core.rules.invariants import halting_kinds
 from trading_core.steps.execute import Sent
 from trading_core.steps.guard import AlertKind
 from trading_core.steps.reconcile import Books
+from trading_core.steps.refresh import Refreshed
 from trading_core.steps.tick import TickPlan
 
 AGAIN_WITHIN = timedelta(days=1)
 AGAIN_AT_ONCE = 20
+LESSONS_TOLD = 2
+
+LISTED = 10
+"""Differences named in one message; the others are counted."""
 
 # The average of several executions may be a fraction without end.
 _SHOWN = Decimal("0.0001")
@@ -68,13 +83,29 @@ async def tell_again(notifier: Notifier, store: Store, at: datetime) -> bool:
 
 
 def of_books(books: Books) -> list[Notification]:
-    """Fills, adopted shares and halts that reconciliation found."""
-    notes = [_fill(fill, books.at) for fill in books.new_fills]
+    """What reconciliation found: orders whose answer was lost, fills, halts, and in one message
+    everything else that store and broker did not agree on."""
+    notes = [_order(r.intent, *_answer(r), books.at) for r in books.answered]
+    notes += [_fill(fill, books.at) for fill in books.new_fills]
     notes += [_halt(halt) for halt in books.new_halts]
-    for lot in books.adopted:
-        text = f"{lot.quantity:+} {lot.instrument.symbol} {lot.note}; kept apart from the strategy"
-        notes.append(_note(f"adopted-{lot.lot_id}", books.at, "reconciliation", "warning", text))
+    told = {DifferenceKind.ANSWER_LOST, *halting_kinds()}
+    rest = [item for item in books.differences if item.kind not in told]
+    if rest:
+        worst = max((item.severity for item in rest), key=lambda severity: severity.rank)
+        more = f"; and {len(rest) - LISTED} more" if len(rest) > LISTED else ""
+        text = f"{books.group}: {'; '.join(map(_difference, rest[:LISTED]))}{more}"
+        name = f"differences-{rest[0].difference_id}-{len(rest)}"
+        notes.append(_note(name, books.at, "reconciliation", worst.value, text))
     return notes
+
+
+def of_accepted(orders: Iterable[OrderRecord], at: datetime) -> list[Notification]:
+    """Orders the broker accepted, of a session; for those a stopped run could not tell of."""
+    return [
+        _order(record.intent, OrderState.ACCEPTED, "", at)
+        for record in orders
+        if any(event.state is OrderState.ACCEPTED for event in record.events)
+    ]
 
 
 def of_halts(halts: Iterable[Halt]) -> list[Notification]:
@@ -83,8 +114,10 @@ def of_halts(halts: Iterable[Halt]) -> list[Notification]:
 
 
 def of_plan(plan: TickPlan, group: MarketGroup) -> list[Notification]:
-    """Halts, stops that are near, breached or blind, and orders the fat-finger limit refused."""
+    """Halts, stops that are near, breached or blind, orders the fat-finger limit refused, exits
+    that a blackout puts off, and entries that did not fill and are not followed any further."""
     notes = [_halt(halt) for halt in plan.halts]
+    notes += _given_up(plan)
     for refusal in plan.refused:
         if refusal.code is RefusalCode.FAT_FINGER:
             intent = refusal.intent
@@ -98,6 +131,10 @@ def of_plan(plan: TickPlan, group: MarketGroup) -> list[Notification]:
                     text + refusal.detail,
                 )
             )
+        if refusal.code is RefusalCode.BLACKOUT and not refusal.intent.reason.is_entry:
+            text = f"not sent: {_what(refusal.intent)}: {refusal.detail}; decided again then"
+            name = f"blackout-{refusal.intent.intent_id}"
+            notes.append(_note(name, plan.at, "blackout", "warning", text))
     for alert in plan.alerts:
         kind = f"stop_{alert.kind}"
         level = "critical" if alert.kind is AlertKind.BLIND else "warning"
@@ -108,21 +145,60 @@ def of_plan(plan: TickPlan, group: MarketGroup) -> list[Notification]:
 
 def of_sent(sent: Iterable[Sent], at: datetime) -> list[Notification]:
     """Orders the broker accepted, refused, or whose fate is unknown."""
-    notes = []
-    for item in sent:
-        intent = item.order.intent
-        price = intent.limit_price or "market"
-        what = f"{intent.side} {intent.quantity} {intent.instrument.symbol} at {price}"
-        match item.state:
-            case OrderState.ACCEPTED:
-                level, text = "info", f"accepted: {what} ({intent.reason.value})"
-            case OrderState.UNKNOWN:
-                level, text = "critical", f"fate unknown: {what}; nothing else is sent until it is"
-            case _:
-                level, text = "warning", f"{item.state.value}: {what}: {item.detail}"
-        name = f"{item.state.value}-{intent.intent_id}"
-        notes.append(_note(name, at, f"order_{item.state.value}", level, text))
-    return notes
+    return [_order(item.order.intent, item.state, item.detail, at) for item in sent]
+
+
+def _order(intent: OrderIntent, state: OrderState, detail: str, at: datetime) -> Notification:
+    match state:
+        case OrderState.ACCEPTED:
+            found = f", {detail}" if detail else ""
+            level, text = "info", f"accepted: {_what(intent)} ({intent.reason.value}{found})"
+        case OrderState.UNKNOWN:
+            level = "critical"
+            text = f"fate unknown: {_what(intent)}; nothing else is sent until it is"
+        case _:
+            level, text = "warning", f"{state.value}: {_what(intent)}: {detail}"
+    name = f"{state.value}-{intent.intent_id}"
+    return _note(name, at, f"order_{state.value}", level, text)
+
+
+def _what(intent: OrderIntent) -> str:
+    price = intent.limit_price or "market"
+    return f"{intent.side} {intent.quantity} {intent.instrument.symbol} at {price}"
+
+
+def _answer(record: OrderRecord) -> tuple[OrderState, str]:
+    """What the broker would have answered to an order that was looked for."""
+    if record.order_no:
+        return OrderState.ACCEPTED, "found in the broker's book"
+    return OrderState.NOT_SENT, "not in the broker's book, so it was never taken"
+
+
+def _difference(item: Difference) -> str:
+    repaired = "" if item.repaired_by == UNREPAIRED else ", repaired"
+    return (
+        f"{item.kind.replace('_', ' ')} {item.subject}: {item.found}, "
+        f"expected {item.expected}{repaired}"
+    )
+
+
+def _given_up(plan: TickPlan) -> list[Notification]:
+    """Entries that end here: a chase that did not fill, or that may not go out."""
+    ends = {
+        cancel.record.intent.chases: f"{_what(cancel.record.intent)} did not fill either"
+        for cancel in plan.cancels
+        if cancel.code is CancelCode.UNFILLED and cancel.record.intent.side is Side.BUY
+    }
+    ends |= {
+        refusal.intent.chases: f"{_what(refusal.intent)}: {refusal.detail}"
+        for refusal in plan.refused
+        if refusal.intent.side is Side.BUY and refusal.code is not RefusalCode.BLACKOUT
+    }
+    return [
+        _note(f"given-up-{chased}", plan.at, "given_up", "warning", f"given up: {why}")
+        for chased, why in ends.items()
+        if chased
+    ]
 
 
 def of_playbook(playbook: Playbook, at: datetime) -> Notification:
@@ -137,13 +213,28 @@ def of_playbook(playbook: Playbook, at: datetime) -> Notification:
     return _note(f"playbook-{playbook.playbook_id}", at, "playbook", "info", text)
 
 
+def of_refresh(made: Refreshed, kept: Playbook, cause: RefreshCause, at: datetime) -> Notification:
+    """A playbook was drafted again during its session, or was to be and the old one stays."""
+    if made.playbook is not None:
+        note = of_playbook(made.playbook, at)
+        return replace(note, text=f"{note.text}; refreshed: {cause}")
+    text = f"playbook {kept.market} {kept.session}: the old one stays ({cause}): {made.reason}"
+    name = f"refresh-{kept.market}-{kept.session}-{cause}"
+    return _note(name, at, "playbook", "warning", text)
+
+
 def of_scorecard(card: Scorecard, at: datetime) -> Notification:
-    """The day's summary."""
-    net = ", ".join(f"{amount:+,} {code}" for code, amount in card.net_pnl.items()) or "no P&L"
-    rate = (
-        "no closed trades" if card.win_rate_pct is None else f"win rate {card.win_rate_pct:.0f} %"
+    """The day's summary: profit per currency after and before costs, win rate, two lessons."""
+    net = ", ".join(
+        f"{amount:+,} {code} after costs (gross {card.gross_pnl[code]:+,})"
+        for code, amount in card.net_pnl.items()
     )
-    text = f"{card.market} {card.session}: {net} after costs, {card.orders} orders, {rate}"
+    closed = card.wins + card.losses
+    rate = "no closed trades"
+    if card.win_rate_pct is not None:
+        rate = f"win rate {card.win_rate_pct:.0f} % ({card.wins} of {closed})"
+    text = f"{card.market} {card.session}: {net or 'no P&L'}, {card.orders} orders, {rate}"
+    text += "".join(f"\nlesson: {lesson}" for lesson in card.lessons[:LESSONS_TOLD])
     return _note(f"review-{card.market}-{card.session}", at, "review", "info", text)
 
 

@@ -23,6 +23,7 @@ from trading_core.model.playbook import Action, GlobalAction
 from trading_core.model.portfolio import Holding
 from trading_core.model.price import Quote
 from trading_core.rules import risk, scanner, sizing
+from trading_core.rules.blackout import blackout_words
 from trading_core.rules.chase import Cancel, Chain, Key, bought_before, chains_due
 from trading_core.rules.compiled import ScenarioMatch
 from trading_core.rules.markets import lot_size
@@ -74,6 +75,7 @@ def decide(view: View, policy: Policy) -> TickPlan:
         unknown=books.unknown,
         accepted_pnl_pct=books.accepted_pnl_pct,
         bought=bought_before(books.orders),
+        blackout=blackout_words(policy.blackouts, view.at),
         no_entries=f"global rule: {rule.rationale or rule.condition.field}"
         if rule and (no_entries or reduce_all)
         else "",
@@ -146,7 +148,7 @@ class _Trader:
 
     def follow_scenarios(self) -> None:
         """Exits first, then entries by falling confidence, then in playbook order."""
-        found = [m for m in self.view.matches.first.values() if m.symbol not in self.leaving]
+        found = [m for m in self.view.wanted.values() if m.symbol not in self.leaving]
         for item in found:
             if item.scenario.action in (Action.SELL, Action.REDUCE):
                 self._scenario_exit(item)
@@ -166,12 +168,9 @@ class _Trader:
         if books.account.holding(item.symbol) is not None:
             self.desk.hold(item, "already held")
             return
-        if scenario.confidence < self.policy.risk.confidence_threshold:
-            self.desk.hold(
-                item,
-                f"confidence {scenario.confidence} is below "
-                f"{self.policy.risk.confidence_threshold}",
-            )
+        unsure = risk.too_unsure(scenario.confidence, self.policy.risk)
+        if unsure:
+            self.desk.hold(item, unsure)
             return
         row = self.view.frame.row(item.symbol)
         score = sizing.volatility_score(
@@ -273,5 +272,5 @@ class _Trader:
                 "sellable": holding.sellable,
             },
             chases=chain.last.intent.intent_id if chain else "",
-            refused=unfilled.not_sellable(self.view, holding),
+            refused=unfilled.not_sellable(self.view.books, holding),
         )

@@ -13,11 +13,13 @@ from trading_core.model.portfolio import Holding
 from trading_core.model.price import OrderBook, Quote
 from trading_core.ports import MarketData
 from trading_core.rules import chase
+from trading_core.rules.blackout import blackout_until
 from trading_core.rules.calendar import phase_at
 from trading_core.rules.chase import Cancel, CancelCode, Chain, Terms
 from trading_core.rules.markets import lot_size
 from trading_core.rules.pricing import executable_price
 from trading_core.rules.trading_state import stops_everything
+from trading_core.steps.books import Books
 from trading_core.steps.desk import Desk
 from trading_core.steps.guard import usable_quote
 from trading_core.steps.observe import View
@@ -71,7 +73,10 @@ def _wanted(view: View, policy: Policy) -> dict[str, Instrument]:
 
 def given_up(view: View, policy: Policy, *, stop_all: bool) -> tuple[Cancel, ...]:
     """Working orders to cancel: entries that waited too long, and all of them once trading is
-    halted; exits that waited too long and that something stronger can take the place of."""
+    halted; exits that waited too long and that something stronger can take the place of. None in a
+    blackout, in which nothing is cancelled either."""
+    if blackout_until(policy.blackouts, view.at) is not None:
+        return ()
     found = []
     for record in view.books.orders:
         if record.state not in CANCELLABLE or not chase.may_ask(record, view.at):
@@ -157,15 +162,10 @@ def chase_entry(desk: Desk, chain: Chain) -> None:
     )
 
 
-def not_sellable(view: View, holding: Holding) -> tuple[RefusalCode, str] | None:
+def not_sellable(books: Books, holding: Holding) -> tuple[RefusalCode, str] | None:
     """Why a sale would be refused by the broker as the last one was; None when it may not be."""
-    known = {
-        name: (int(seen["held"]), int(seen["sellable"]))
-        for name, decision in view.books.decided.items()
-        if {"held", "sellable"} <= (seen := decision.context_snapshot).keys()
-    }
-    orders = [r for r in view.books.orders if r.intent.session == view.session.date]
-    if not chase.has_no_balance(holding, orders, known):
+    orders = [r for r in books.orders if r.intent.session == books.session]
+    if not chase.has_no_balance(holding, orders, chase.stood_on(books.decided.values())):
         return None
     return (
         RefusalCode.NO_BALANCE,

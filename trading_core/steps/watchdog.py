@@ -6,15 +6,17 @@ told. Once all of it moves again the halt is lifted by the watchdog itself.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from trading_core.clock import Clock
 from trading_core.model.journal import Notification
+from trading_core.model.limits import BlackoutWindow
 from trading_core.model.market import MarketGroup
 from trading_core.model.price import Quote
 from trading_core.ports import Notifier, Store
+from trading_core.rules.blackout import blackout_until
 from trading_core.rules.calendar import Session
 from trading_core.steps import operate, tell
 
@@ -85,7 +87,7 @@ def stalled(
     Args:
         progress: When each thing last moved.
         at: Now.
-        since: Nothing could move before: the market was shut, or nobody watched.
+        since: Nothing could move before: the market was shut, in a blackout, or nobody watched.
         quiet: How long is too long.
         quiet_held: The same for prices of what is held.
         held: Whether anything is.
@@ -117,6 +119,7 @@ class Watchdog:
         session: Session,
         quiet: timedelta,
         quiet_held: timedelta,
+        blackouts: Sequence[BlackoutWindow] = (),
     ) -> None:
         self.progress = Progress()
         self.held = False
@@ -127,6 +130,7 @@ class Watchdog:
         self._session = session
         self._quiet = quiet
         self._quiet_held = quiet_held
+        self._blackouts = blackouts
         self._open_since: datetime | None = None
         # A run that died may have left a halt behind.
         self._may_stand = True
@@ -139,8 +143,10 @@ class Watchdog:
             await self._clock.sleep_until(self._clock.now() + every)
 
     async def look(self, at: datetime) -> str:
-        """Look once; what stands still, empty when nothing does or the market is shut."""
-        if not self._session.contains(at):
+        """Look once; what stands still, empty when nothing does, the market is shut or the broker
+        is in a blackout."""
+        if not self._session.contains(at) or blackout_until(self._blackouts, at) is not None:
+            # The broker may answer nothing during a blackout; that is no standstill.
             self._open_since = None
             return ""
         self._open_since = self._open_since or at

@@ -32,7 +32,7 @@ from trading_core.twin.stream.layouts import Layout
 from trading_core.twin.venue import RefusalKind, Venue
 from trading_core.twin.wire import admin
 from trading_core.twin.wire.auth import CallLimiter, Tokens
-from trading_core.twin.wire.codes import NOMINAL_RATES, refusal_error
+from trading_core.twin.wire.codes import refusal_error
 from trading_core.twin.wire.desk import Desk, Personality
 from trading_core.twin.wire.envelope import Reply, WireError, WireRequest, failure
 from trading_core.twin.wire.gateway import Gateway, tidy_path
@@ -65,7 +65,7 @@ class TwinOptions(TypedDict, total=False):
     ``record``: takes every change of tokens and keys before anybody is told of it.
     ``recorded``: what ``record`` was given earlier, to be brought back.
     ``on_close``: called when the server has stopped.
-    ``rates``: won per unit of each currency, for the fields that state foreign money in won.
+    ``rates``: won per unit of each currency, the same for good; else they change every day.
     """
 
     personality: Personality
@@ -100,7 +100,7 @@ class TwinServer:
         self.desk = Desk(
             venues,
             personality=options.get("personality", "real"),
-            rates=options.get("rates", NOMINAL_RATES),
+            rates=options.get("rates"),
         )
         cooldown = options.get("token_cooldown_seconds", 0.0)
         record = options.get("record")

@@ -233,6 +233,12 @@ def test_the_trail_follows_the_peak_at_its_distance() -> None:
     assert (higher.peak_price, stop_level(higher, VIEW, POLICY)) == (D(112), D(108))
 
 
+def test_a_price_that_falls_back_takes_back_neither_lock_nor_peak() -> None:
+    assert look("101", LOCKED).protection.armed is ExitState.BREAK_EVEN
+    fallen = look("107", TRAILING).protection
+    assert (fallen.peak_price, stop_level(fallen, VIEW, POLICY)) == (D(110), D(106))
+
+
 def test_the_distance_is_fixed_when_the_trail_is_armed() -> None:
     armed = look("104", NO_TARGET, atr=D(1)).protection
     assert armed.trail_atr == D(1)

@@ -397,3 +397,27 @@ def test_an_empty_market_scans_to_nothing() -> None:
         minimum_price=Decimal(0),
     )
     assert result.excluded == (("A", "no_price"),)
+
+
+# --- what is written down -----------------------------------------------------------------------
+
+
+def test_a_scan_is_written_down_whole_with_place_score_and_what_was_lacking() -> None:
+    calm, wild = quote("CALM", "100.1", low="100"), [quote(s, p) for s, p in
+                                                     zip("ABCD", ("102", "107", "104", "95"),
+                                                         strict=True)]  # fmt: skip
+    result = scan_quotes([*wild, calm, quote("CHEAP", "103")], minimum_price="94")
+    cheap = scan_quotes([quote("CHEAP", "103")], minimum_price="200")
+    rows = result.rows(MarketGroup.KR, AT.date(), AT)
+    assert [(row.symbol, row.chosen, row.place) for row in rows[:4]] == [
+        ("B", True, 1),
+        ("D", True, 2),
+        ("C", True, 3),
+        ("CHEAP", False, 4),
+    ]
+    assert rows[0].score == result.candidates[0].score
+    out = {row.symbol: row for row in rows if row.reason}
+    assert out["CALM"].reason == "low_volatility"
+    assert out["CALM"].selection["value"] < out["CALM"].selection["bound"]
+    [row] = cheap.rows(MarketGroup.KR, AT.date(), AT)
+    assert (row.reason, row.selection) == ("below_minimum_price", {"value": 103.0, "bound": 200.0})

@@ -275,7 +275,7 @@ def test_decisions_and_orders_are_counted_by_what_became_of_them() -> None:
     assert card.average_confidence == 85.5
     assert (card.match_rate_pct, card.playbook_source) == (12.5, "gemini")
     assert (card.market, card.session, card.at) == ("KR", SESSION, REVIEWED_AT)
-    assert "1 entries were never filled" in card.lessons
+    assert "1 entry never filled" in card.lessons
 
 
 def test_money_is_shown_per_currency() -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from tests.trading_fakes import KR, POLICY, Died, Floor, ScriptedBroker, playbook, rule, when
 from trading_core.adapters.duck.store import DuckStore
+from trading_core.model.difference import DifferenceKind
 from trading_core.model.market import MarketGroup
 from trading_core.model.order import OrderState, Side
 from trading_core.rules.markets import currency_of
@@ -116,12 +117,15 @@ async def test_our_books_and_the_brokers_agree_to_the_last_unit(group, seed, tmp
 
     with desk.store.read() as reader:
         assert reader.adopted_lots(group) == []
+        differing = {item.kind for item in reader.differences(group, SESSION)}
         book = fold_positions(fills)
         curve = reader.equity_curve(group, SESSION)
         card = reader.scorecard(group, SESSION)
     ours = {p.instrument.symbol: p.quantity for p in book.open_positions}
     assert ours == {h.instrument.symbol: h.quantity for h in account.holdings}
     assert book.uncovered == ()
+    # Half an hour between two looks is long for an order whose answer was lost.
+    assert differing <= {DifferenceKind.ANSWER_LOST, DifferenceKind.NO_STATE}
     assert curve[-1].equity == account.equity
     assert card.net_pnl == {currency_of(group).value: account.equity - CASH[group]}
 

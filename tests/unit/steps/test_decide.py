@@ -17,6 +17,7 @@ from trading_core.model.limits import ExitPolicy, GuardLimits, SessionEnd, Unfil
 from trading_core.model.market import Currency, Instrument, Market
 from trading_core.model.order import IntentReason, OrderEvent, OrderState, RefusalCode, Side
 from trading_core.model.portfolio import ExitState, StopBasis
+from trading_core.rules.chase import CancelCode
 from trading_core.steps import operate
 from trading_core.steps.execute import journal
 from trading_core.steps.tick import decide
@@ -165,6 +166,13 @@ async def test_nothing_is_bought_that_is_held(floor):
     assert [v.decision.rationale for v in tick.plan.verdicts] == ["already held"]
 
 
+async def test_an_order_that_works_is_seen_by_the_next_tick(floor):
+    desk = floor({"A": still(10_000, 9)}, {"A": CHEAP})
+    assert len((await desk.tick(minute(2))).sent) == 1
+    second = await desk.tick(minute(3))
+    assert (wants(second), codes(second)) == ([], [RefusalCode.ALREADY_WORKING])
+
+
 async def test_no_second_entry_in_a_session_after_the_first_was_sold(floor):
     plan = [when("price <= 9500", "SELL"), when("price <= 10000")]
     desk = floor({"A": busy(10_000, 10_000, 10_000, 9_500, 9_500, *[10_000] * 6)}, {"A": plan})
@@ -265,6 +273,18 @@ async def test_no_exit_is_decided_without_a_usable_price(floor, change):
     assert desk.protections()["A"].state is ExitState.HOLDING
     desk.broker.quote_changes, desk.broker.silent = {}, set()
     assert len((await desk.tick(minute(5))).sent) == 1
+
+
+async def test_a_price_older_than_allowed_decides_nothing(floor):
+    rows = busy(10_000, 10_000, *[9_000] * 9)
+    desk = floor({"A": rows, "B": rows}, {"B": [when("price < 9500")]})
+    held(desk, 100)
+    for age, sides in ((121, []), (120, ["SELL", "BUY"])):
+        at = minute(4) - timedelta(seconds=age)
+        desk.broker.quote_changes = {symbol: {"at": at} for symbol in "AB"}
+        books, plan = await desk.plan(minute(4))
+        assert [order.intent.side for order in plan.approved] == sides
+        assert books.protections["A"].state is ExitState.HOLDING
 
 
 async def test_an_exit_that_cannot_be_priced_is_written_down_once(floor):
@@ -384,7 +404,9 @@ async def test_a_loss_beyond_the_limit_halts_is_stored_and_is_told_once(losing):
 async def test_a_tripped_breaker_refuses_entries_and_cancels_those_that_work(losing):
     tick = await lose(losing)
     assert codes(tick) == [RefusalCode.HALTED]
-    assert [item.record.intent.instrument.symbol for item in tick.plan.cancels] == ["C"]
+    # It has waited long enough to be given up anyway, so the reason counts.
+    (item,) = tick.plan.cancels
+    assert (item.record.intent.instrument.symbol, item.code) == ("C", CancelCode.HALTED)
     await losing.tick(minute(5))
     assert losing.order("C").state is OrderState.CANCELLED
     assert [o.intent.instrument.symbol for o in losing.broker.submitted] == ["C", "A"]
@@ -402,9 +424,12 @@ async def test_a_tripped_breaker_lets_the_stop_through(losing):
 async def test_the_halt_stands_for_a_new_process(floor, tmp_path, losing):
     losing.store = DuckStore(tmp_path / "state.duckdb")
     await lose(losing)
+    (stored,) = losing.halts()
     losing.store = DuckStore(tmp_path / "state.duckdb")
     tick = await losing.tick(minute(6))
-    assert tick.report.halted
+    # The same halt, and not another one because the loss is still there.
+    assert (tick.books.halts, tick.plan.halts) == ((stored,), ())
+    assert tick.report.halted == stored.reason
     assert all(order.intent.side is Side.SELL for order in tick.plan.approved)
     assert "B" not in {o.intent.instrument.symbol for o in losing.broker.submitted}
 

@@ -22,6 +22,7 @@ from tests.unit.twin.handmade_tape import SESSION, minute
 from trading_core.errors import CircuitBreakerTripped, StoreBusy
 from trading_core.model.journal import Halt, HaltKind
 from trading_core.model.limits import UnfilledPolicy
+from trading_core.model.market import Instrument, Market
 from trading_core.model.order import OrderEvent, OrderState, RefusalCode, Side
 from trading_core.steps import execute, operate
 
@@ -270,6 +271,18 @@ async def test_while_an_order_is_unknown_no_other_one_leaves_the_lock(floor):
     answer = await send(desk, other)
     assert (answer.state, answer.code) == (OrderState.REFUSED, RefusalCode.UNKNOWN_ORDER)
     assert len(desk.broker.submitted) == 1
+
+
+async def test_an_order_lost_in_another_market_since_the_decision_keeps_this_one_back(rests):
+    books, plan = await rests.plan(minute(2))
+    lost = an_entry(minute(2))
+    abroad = replace(lost.intent, instrument=Instrument("KO", Market.US_NYSE))
+    journaled(rests, replace(lost, intent=abroad))
+    with rests.store.write() as tx:
+        tx.append([OrderEvent(abroad.intent_id, 1, OrderState.SENDING, minute(2))])
+    (answer,) = await rests.act(books, plan)
+    assert (answer.state, answer.code) == (OrderState.REFUSED, RefusalCode.UNKNOWN_ORDER)
+    assert rests.broker.submitted == []
 
 
 @pytest.mark.parametrize("word", ["die", "die before"])

@@ -126,23 +126,6 @@ def test_settling_needs_a_reason_an_order_in_doubt_and_a_free_number(store, tmp_
     assert all_rows(store, tmp_path / "copy.duckdb") == before
 
 
-async def test_why_tells_the_whole_story_of_one_symbol(tmp_path):
-    rows = busy(*[10_000] * 5)
-    plan = {"A": [when("price <= 10000")], "B": [when("price < 9900")]}
-    desk = MakeFloor(tmp_path)({"A": rows, "B": still(10_000, 5)}, plan)
-    for n in (2, 3):
-        await desk.tick(minute(n))
-    story = operate.why(desk.store, group=KR, session=SESSION, symbol="A")
-    assert [row.at for row in story.observations] == [minute(2), minute(3)]
-    assert {row.kind for row in story.matches} == {"first"}
-    assert [d.action for d in story.decisions] == ["BUY", "HOLD"]
-    assert [record.state for record in story.orders] == [OrderState.FILLED]
-    other = operate.why(desk.store, group=KR, session=SESSION, symbol="B")
-    assert {row.kind for row in other.matches} == {"near"}
-    assert (other.decisions, other.orders) == ((), ())
-    assert operate.why(desk.store, group=KR, session=SESSION, symbol="X").observations == ()
-
-
 def test_a_halt_that_is_not_there_cannot_be_lifted(store):
     with pytest.raises(StoreError), store.write() as tx:
         tx.lift_halt("nothing", at=AT, by="me")

@@ -30,6 +30,7 @@ from trading_core.errors import (
     PlannerUnavailable,
     ReplyInvalid,
 )
+from trading_core.model.audit import ScreenedRow
 from trading_core.model.limits import PlanLimits, Policy, RiskLimits, ScanLimits, SizingPolicy
 from trading_core.model.market import Currency, MarketGroup
 from trading_core.model.order import Fill, Side
@@ -432,3 +433,27 @@ def test_session_facts_know_hours_early_closes_and_holidays() -> None:
     eve = session_facts(MarketGroup.US, date(2026, 12, 24))
     assert eve.early_close
     assert eve.next_holiday == date(2026, 12, 25)
+
+
+async def test_a_playbook_knows_the_prompt_it_answered_and_keeps_it_when_it_is_carried_over() -> (
+    None
+):
+    store = FakeStore()
+    playbook, _ = await plan(store, good_planner(store))
+    assert playbook.prompt_id == store.calls[-1].prompt_hash != ""
+    before = a_playbook(LAST_SESSION, "000020", prompt_id="0f0f")
+    carried, _ = await plan(FakeStore([before]), failing_planner())
+    assert (carried.source, carried.prompt_id) == (PlaybookSource.PREVIOUS, "0f0f")
+    by_rules, _ = await plan(FakeStore(), None)
+    assert by_rules.prompt_id == ""
+
+
+async def test_the_whole_scan_is_written_down_with_the_playbook() -> None:
+    store = FakeStore()
+    await plan(store, good_planner(store), data=market_data(bars_of={SYMBOLS[0]: bars()}))
+    screened = {row.symbol: row for row in store.records if isinstance(row, ScreenedRow)}
+    assert set(screened) == set(SYMBOLS)
+    chosen = screened[SYMBOLS[0]]
+    assert (chosen.chosen, chosen.place, chosen.session) == (True, 1, SESSION)
+    assert chosen.selection["signal"] in ("momentum", "oversold")
+    assert {row.reason for s, row in screened.items() if s != SYMBOLS[0]} == {"no_price"}

@@ -26,6 +26,7 @@ from tests.unit.twin.handmade_tape import CLOSE, SESSION, flat, make_tape, minut
 from trading_core.adapters.duck.rows import PROTECTIONS
 from trading_core.errors import BrokerUnavailable
 from trading_core.model.journal import HaltKind
+from trading_core.model.market import Currency, Instrument, Market
 from trading_core.model.order import OrderEvent, OrderState, RefusalCode, Side
 from trading_core.model.portfolio import ExitState, PositionOrigin
 from trading_core.rules.positions import fold_positions
@@ -174,6 +175,17 @@ async def test_while_an_order_is_unknown_nothing_else_is_sent_not_even_an_exit(f
     assert len(desk.broker.submitted) == 1
     tick = await desk.tick(minute(4))
     assert [item.order.intent.side for item in tick.sent] == [Side.SELL, Side.BUY]
+
+
+async def test_while_an_order_of_another_market_is_unknown_nothing_is_sent(rests):
+    lost = an_entry(minute(1)).intent
+    lost = replace(lost, instrument=Instrument("KO", Market.US_NYSE), currency=Currency.USD)
+    leave_sending(rests, lost)
+    with rests.store.write() as tx:
+        tx.append([OrderEvent(lost.intent_id, 2, OrderState.UNKNOWN, minute(1))])
+    tick = await rests.tick(minute(2))
+    assert (tick.books.unknown, tick.sent) == (True, ())
+    assert [refusal.code for refusal in tick.plan.refused] == [RefusalCode.UNKNOWN_ORDER]
 
 
 async def test_two_orders_that_look_alike_halt_everything_and_send_nothing(rests):
@@ -361,6 +373,28 @@ async def test_shares_of_a_working_order_are_not_adopted_while_its_fills_arrive(
         assert (held.quantity if held else 0) == (ours.quantity if ours else 0)
     assert lots(desk) == []
     assert len(fill_rows(desk)) > 2
+
+
+async def test_shares_the_book_does_not_show_yet_are_not_adopted_while_their_order_works(fills):
+    await fills.tick(minute(2))
+    ask = fills.broker.orders
+
+    async def lagging(group, session):
+        return [
+            replace(
+                row, filled_quantity=0, filled_amount=Decimal(0), remaining_quantity=row.quantity
+            )
+            for row in await ask(group, session)
+        ]
+
+    fills.broker.orders = lagging
+    books = await fills.books(minute(3))
+    assert books.account.holding("A").quantity > 0
+    assert (lots(fills), books.positions) == ([], {})
+    fills.broker.orders = ask
+    books = await fills.books(minute(4))
+    assert books.positions["A"].origin is PositionOrigin.STRATEGY
+    assert lots(fills) == []
 
 
 async def test_a_fill_between_the_two_questions_is_not_adopted(floor):

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
 import pytest
 
-from tests.record_factories import make_llm_call, make_playbook
+from tests.record_factories import (
+    APPLE,
+    AT,
+    MINUTE,
+    make_equity,
+    make_fill,
+    make_llm_call,
+    make_playbook,
+)
+from tests.record_factories import SESSION as DAY
 from tests.trading_fakes import KR, MakeFloor, busy, still, when
 from tests.unit.twin.handmade_tape import SESSION, minute
 from trading_core.adapters.duck.store import DuckStore
+from trading_core.model.market import Currency, MarketGroup
 from trading_core.model.order import Side
+from trading_core.model.portfolio import Account, Holding
 from trading_core.steps import operate
 from trading_core.steps.summary import count_orders, digest, plain, summarize
 
@@ -115,6 +127,56 @@ async def test_the_digest_depends_on_what_was_decided_and_traded(floor, tmp_path
     first, again, later = await run(0), await run(1), await run(2)
     assert first == again
     assert first != later
+
+
+def test_a_foreign_position_tells_its_currency_its_costs_and_both_sources_of_its_profit():
+    store = DuckStore(":memory:")
+    dollars = {"instrument": APPLE, "currency": Currency.USD, "session": DAY}
+    with store.write() as tx:
+        tx.append(
+            [
+                make_fill(price=Decimal(100), fee=Decimal(1), krw_rate=Decimal(1300), **dollars),
+                make_fill(
+                    fill_id="out", side=Side.SELL, quantity=4, price=Decimal(110), fee=Decimal(1),
+                    tax=Decimal("0.5"), filled_at=AT + 2 * MINUTE, krw_rate=Decimal(1400),
+                    **dollars,
+                ),
+                *(
+                    make_equity(
+                        market="US", session=DAY, currency=Currency.USD, at=AT + n * MINUTE,
+                        equity=Decimal(equity), krw_rate=Decimal(rate),
+                    )
+                    for n, equity, rate in ((0, 10_000, 1300), (9, 10_100, 1500))
+                ),
+            ]
+        )  # fmt: skip
+    holding = Holding(APPLE, 6, 6, Decimal(100), Decimal(120))
+    account = Account(Currency.USD, Decimal(1), Decimal(1), (holding,), AT, krw_rate=Decimal(1500))
+    answer = summarize(store, group=MarketGroup.US, session=DAY, account=account)
+    [row] = answer["positions"]
+    assert (row["currency"], row["krw_rate"], row["entry_krw_rate"]) == ("USD", "1500", "1300")
+    assert (row["realized"], row["fees"], row["taxes"]) == ("40", "2", "0.5")
+    assert row["unrealized"] == "120"
+    # 40 less 1.5 and 0.4 of costs, at 1400; and 400.4 dollars that are worth 100 won more each.
+    assert row["realized_strategy_krw"] == "53340"
+    assert row["realized_fx_krw"] == "40040"
+    assert row["realized_total_krw"] == "93380"
+    # 120 less 0.6 of costs, at 1500; and 600.6 dollars that are worth 200 won more each.
+    assert row["unrealized_strategy_krw"] == "179100"
+    assert row["unrealized_fx_krw"] == "120120"
+    assert row["unrealized_total_krw"] == "299220"
+    assert row["lots"] == [
+        {"opened_on": DAY.isoformat(), "quantity": 6, "price": "100", "krw_rate": "1300"}
+    ]
+    pnl = answer["pnl"]["USD"]
+    assert (pnl["net"], pnl["krw_rate"], pnl["strategy_krw"]) == ("100", "1500", "150000")
+    assert (pnl["fx_krw"], pnl["total_krw"]) == ("2000000", "2150000")
+    unknown = summarize(
+        store, group=MarketGroup.US, session=DAY, account=replace(account, krw_rate=None)
+    )
+    [row] = unknown["positions"]
+    assert (row["krw_rate"], row["unrealized_total_krw"]) == (None, None)
+    assert row["realized_total_krw"] == "93380"
 
 
 def test_plain_values_keep_money_as_text():

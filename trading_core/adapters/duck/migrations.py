@@ -11,8 +11,19 @@ from typing import TypeAlias
 
 from duckdb import CatalogException, DuckDBPyConnection
 
+from trading_core.adapters.duck.audit_rows import AUDIT_TABLES
+from trading_core.adapters.duck.book_rows import BOOK_TABLES
+from trading_core.adapters.duck.decision_rows import DECISION_TABLES
+from trading_core.adapters.duck.difference_rows import DIFFERENCE_TABLES
 from trading_core.adapters.duck.halt_rows import HALT_TABLES
+from trading_core.adapters.duck.llm_rows import LLM_TABLES
+from trading_core.adapters.duck.memory_rows import (
+    DESCRIBE_LAYER,
+    MEMORY_LAYERS,
+    MEMORY_TABLES,
+)
 from trading_core.adapters.duck.schema import CONTEXT_LAYERS, TABLES
+from trading_core.adapters.duck.source_rows import SOURCE_TABLES
 from trading_core.adapters.duck.views import CHASES, GUARDS, VIEWS
 from trading_core.errors import SchemaTooNew, StoreError
 
@@ -62,6 +73,54 @@ def chases_of_orders(connection: DuckDBPyConnection) -> None:
         connection.execute(statement)
 
 
+def trail_of_decisions(connection: DuckDBPyConnection) -> None:
+    """Scans and remarks are kept; a decision knows its prompt, and its market by the group's code.
+
+    A decision counts as reviewed once somebody left a remark, no longer by its outcome alone.
+    """
+    for statement in AUDIT_TABLES:
+        connection.execute(statement)
+
+
+def words_from_outside(connection: DuckDBPyConnection) -> None:
+    """What sources said, by when it was fetched, and every time they were asked."""
+    for statement in SOURCE_TABLES:
+        connection.execute(statement)
+
+
+def differences_of_books(connection: DuckDBPyConnection) -> None:
+    """What store and broker did not agree on is kept, with what repaired it."""
+    for statement in DIFFERENCE_TABLES:
+        connection.execute(statement)
+
+
+def won_of_trades(connection: DuckDBPyConnection) -> None:
+    """Trades and equity know the won rate of their moment, closed trades their profit in won, and
+    splits are kept. Of rows from before no rate is known."""
+    for statement in BOOK_TABLES:
+        connection.execute(statement)
+
+
+def ledger_of_model_calls(connection: DuckDBPyConnection) -> None:
+    """Calls of language models are reserved before they are made; what was said is kept."""
+    for statement in LLM_TABLES:
+        connection.execute(statement)
+
+
+def layers_of_memory(connection: DuckDBPyConnection) -> None:
+    """The layers say how their timeframes and keys are written; ``contexts`` shows the newest ticks
+    besides what is stored."""
+    for statement in MEMORY_TABLES:
+        connection.execute(statement)
+    connection.executemany(DESCRIBE_LAYER, MEMORY_LAYERS)
+
+
+def rounds_of_decisions(connection: DuckDBPyConnection) -> None:
+    """Every round in which a model was asked about candidates is kept, with what came of it."""
+    for statement in DECISION_TABLES:
+        connection.execute(statement)
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     create_tables,
     create_views,
@@ -69,6 +128,13 @@ MIGRATIONS: tuple[Migration, ...] = (
     follow_guards,
     levels_of_halts,
     chases_of_orders,
+    trail_of_decisions,
+    words_from_outside,
+    differences_of_books,
+    won_of_trades,
+    ledger_of_model_calls,
+    layers_of_memory,
+    rounds_of_decisions,
 )
 
 

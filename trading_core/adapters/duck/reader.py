@@ -9,20 +9,30 @@ from typing import Any, TypeVar, cast
 
 from duckdb import DuckDBPyConnection
 
-from trading_core.adapters.duck import halt_rows, rows
+from trading_core.adapters.duck import (
+    audit_queries,
+    book_rows,
+    decision_rows,
+    difference_rows,
+    halt_rows,
+    rows,
+)
 from trading_core.adapters.duck.codecs import from_micros, tidy, to_micros
+from trading_core.adapters.duck.llm_rows import LlmQueries
+from trading_core.adapters.duck.memory_rows import MemoryQueries
+from trading_core.adapters.duck.source_rows import SourceQueries
 from trading_core.adapters.duck.tables import Table
+from trading_core.model.audit import DecisionFilter, LoggedDecision, ScreenedRow
+from trading_core.model.decision import DecisionCycle
+from trading_core.model.difference import Difference
 from trading_core.model.journal import (
     BackupRecord,
-    ContextEntry,
-    ContextLayer,
     Decision,
     DecisionOutcome,
     DeploymentSwitch,
     EquityPoint,
     Halt,
     KillRow,
-    LlmCall,
     MatchRow,
     Notification,
     ObservationRow,
@@ -31,7 +41,7 @@ from trading_core.model.journal import (
 from trading_core.model.market import Instrument, Market
 from trading_core.model.order import Fill, OrderEvent, OrderIntent, OrderRecord, OrderState
 from trading_core.model.playbook import Playbook
-from trading_core.model.portfolio import AdoptedLot, Protection
+from trading_core.model.portfolio import AdoptedLot, Protection, Split
 
 T = TypeVar("T")
 
@@ -84,7 +94,7 @@ def _record(
     return OrderRecord(wish, state, tuple(events), filled_quantity, filled_amount)
 
 
-class DuckReader:
+class DuckReader(SourceQueries, LlmQueries, MemoryQueries):
     """The queries; valid inside the ``with`` block that handed it out."""
 
     def __init__(self, connection: DuckDBPyConnection) -> None:
@@ -142,21 +152,22 @@ class DuckReader:
     def _orders(self, where: Where) -> list[OrderRecord]:
         """Intents with their events and what was filled of them.
 
-        Three short statements: the view that joins them takes longer to plan than they all do.
+        Three short statements: the view that joins them takes longer to plan than they all do,
+        and so does a statement that sums or sorts a few rows.
         """
         wishes = self._select(rows.ORDER_INTENTS, where, "t.created_at, t.id")
+        if not wishes:
+            return []
         theirs = among("intent_id", [wish.intent_id for wish in wishes])
         events: dict[str, list[OrderEvent]] = {}
-        for event in self._select(rows.ORDER_EVENTS, theirs, "t.intent_id, t.sequence"):
+        for event in sorted(self._select(rows.ORDER_EVENTS, theirs), key=lambda e: e.sequence):
             events.setdefault(event.intent_id, []).append(event)
-        filled = {
-            intent_id: (quantity, tidy(amount))
-            for intent_id, quantity, amount in self._rows(
-                "SELECT intent_id, sum(quantity)::BIGINT, sum(amount)::DECIMAL(38, 10)"
-                f" FROM fills {theirs} GROUP BY intent_id",
-                theirs.parameters,
-            )
-        }
+        filled: dict[str, tuple[int, Decimal]] = {}
+        for intent_id, quantity, amount in self._rows(
+            f"SELECT intent_id, quantity, amount FROM fills {theirs}", theirs.parameters
+        ):
+            before = filled.get(intent_id, (0, Decimal(0)))
+            filled[intent_id] = (before[0] + quantity, tidy(before[1] + amount))
         return [
             _record(wish, events.get(wish.intent_id, ()), *filled.get(wish.intent_id, ()))
             for wish in wishes
@@ -167,6 +178,9 @@ class DuckReader:
 
     def adopted_lots(self, market: str) -> Sequence[AdoptedLot]:
         return self._select(rows.ADOPTED_LOTS, Where(market=market), "t.adopted_at, t.lot_id")
+
+    def splits(self, market: str) -> Sequence[Split]:
+        return self._select(book_rows.SPLITS, Where(market=market), "t.split_at, t.split_id")
 
     def protections(self, market: str) -> dict[str, Protection]:
         where = Where(market=market)
@@ -186,6 +200,14 @@ class DuckReader:
         if session_from is not None:
             where.also("raised_at >= make_timestamptz(?::BIGINT)", to_micros(session_from))
         return self._select(halt_rows.HALTS, where, "t.raised_at, t.halt_id")
+
+    def differences(self, market: str, session: date) -> Sequence[Difference]:
+        where = Where(market=market, session=session)
+        return self._select(difference_rows.DIFFERENCES, where, "t.id")
+
+    def decision_cycles(self, market: str, session: date) -> Sequence[DecisionCycle]:
+        where = Where(market=market, session=session)
+        return self._select(decision_rows.DECISION_CYCLES, where, "t.decided_at")
 
     def kill_rows(self, kill_id: str | None = None) -> Sequence[KillRow]:
         where = Where()
@@ -218,6 +240,15 @@ class DuckReader:
         )
         return [rows.DECISION_OUTCOMES.decode(row) for row in found]
 
+    def decision_log(self, wanted: DecisionFilter) -> Sequence[LoggedDecision]:
+        return audit_queries.decision_log(self._rows, wanted)
+
+    def screened(self, market: str, session: date) -> Sequence[ScreenedRow]:
+        return audit_queries.screened(self._rows, market, session)
+
+    def unreviewed_sessions(self, market: str, *, since: date, before: date) -> Sequence[date]:
+        return audit_queries.unreviewed_sessions(self._rows, market, since, before)
+
     def matches(self, market: str, session: date, symbol: str | None = None) -> Sequence[MatchRow]:
         where = Where(market=market, session=session, symbol=symbol)
         return self._select(rows.MATCHES, where, "t.matched_at, t.rowid")
@@ -246,12 +277,6 @@ class DuckReader:
             "first_matches": first,
         }
 
-    def llm_calls(
-        self, market: str | None = None, session: date | None = None
-    ) -> Sequence[LlmCall]:
-        where = Where(market=market, session=session)
-        return self._select(rows.LLM_CALLS, where, "t.called_at, t.call_id")
-
     def scorecard(self, market: str, session: date) -> Scorecard | None:
         where = Where(market=market, session=session)
         return next(iter(self._select(rows.SCORECARDS, where, "t.scored_at DESC", limit=1)), None)
@@ -264,15 +289,6 @@ class DuckReader:
             newest="market, session: scored_at",
             limit=limit,
         )
-
-    def context(self, layer: ContextLayer, timeframe: str | None = None) -> Sequence[ContextEntry]:
-        where = Where(layer=str(layer), timeframe=timeframe)
-        if timeframe is None:
-            # Timeframes sort as text (2026-11-22, 2026-W47); the newest is not the one that was
-            # written last, because an old day may be summed up again.
-            newest = "timeframe = (SELECT max(timeframe) FROM contexts WHERE layer = ?)"
-            where.also(newest, str(layer))
-        return self._select(rows.CONTEXTS, where, "t.key")
 
     def backups(self) -> Sequence[BackupRecord]:
         return self._select(rows.BACKUPS, None, "t.created_at DESC, t.backup_id")

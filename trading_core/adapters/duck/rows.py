@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
+from trading_core.adapters.duck.audit_rows import DECISION_REVIEWS, SCREENED
+from trading_core.adapters.duck.book_rows import SPLITS
 from trading_core.adapters.duck.codecs import (
     AMOUNTS,
     BOOLEAN,
@@ -18,16 +20,18 @@ from trading_core.adapters.duck.codecs import (
     Codec,
     enum_of,
 )
+from trading_core.adapters.duck.decision_rows import DECISION_CYCLES
+from trading_core.adapters.duck.difference_rows import DIFFERENCES
 from trading_core.adapters.duck.halt_rows import DEPLOYMENT_SWITCHES, HALTS, KILL_ROWS
+from trading_core.adapters.duck.llm_rows import LLM_CALLS, LLM_RESERVATIONS, LLM_TEXTS
+from trading_core.adapters.duck.memory_rows import CONTEXTS
+from trading_core.adapters.duck.source_rows import SOURCE_RECORD_TABLES
 from trading_core.adapters.duck.tables import Table, table
 from trading_core.model.journal import (
     BackupRecord,
-    ContextEntry,
-    ContextLayer,
     Decision,
     DecisionOutcome,
     EquityPoint,
-    LlmCall,
     MatchRow,
     Notification,
     ObservationRow,
@@ -127,6 +131,7 @@ DECISIONS = table(
         "playbook_id": TEXT,
         "context_snapshot": JSON,
         "input_data": JSON,
+        "prompt_id": TEXT,
     },
     "decision_id",
     numbered=True,
@@ -203,6 +208,7 @@ FILLS = table(
         "tax": DECIMAL,
         "currency": enum_of(Currency),
         "filled_at": TIME,
+        "krw_rate": DECIMAL,
     },
     "fill_id",
     numbered=True,
@@ -222,6 +228,7 @@ ADOPTED_LOTS = table(
         "currency": enum_of(Currency),
         "adopted_at": TIME,
         "note": TEXT,
+        "krw_rate": DECIMAL,
     },
     "lot_id",
     stored_only=_GROUP,
@@ -244,9 +251,15 @@ CLOSED_TRADES = table(
         "exit_costs": DECIMAL,
         "currency": enum_of(Currency),
         "closed_at": TIME,
+        "entry_krw": DECIMAL,
+        "exit_rate": DECIMAL,
     },
     "closing_id origin",
-    stored_only=_GROUP,
+    stored_only={
+        **_GROUP,
+        "strategy_krw": (DECIMAL, "strategy_krw"),
+        "fx_krw": (DECIMAL, "fx_krw"),
+    },
     build=_with_instrument(ClosedTrade),
 )
 
@@ -294,28 +307,10 @@ EQUITY = table(
         "cash": DECIMAL,
         "holdings_value": DECIMAL,
         "equity": DECIMAL,
+        "krw_rate": DECIMAL,
     },
     "market session observed_at currency",
-)
-
-LLM_CALLS = table(
-    "llm_calls",
-    LlmCall,
-    {
-        "call_id": TEXT,
-        "called_at": (TIME, "at"),
-        **_MARKET_SESSION,
-        "model": TEXT,
-        "purpose": TEXT,
-        "outcome": TEXT,
-        "input_tokens": INTEGER,
-        "output_tokens": INTEGER,
-        "cost_usd": DECIMAL,
-        "latency_ms": INTEGER,
-        "prompt_hash": TEXT,
-        "detail": TEXT,
-    },
-    "call_id",
+    moment="observed_at",
 )
 
 SCORECARDS = table(
@@ -333,24 +328,10 @@ SCORECARDS = table(
         **dict.fromkeys(("win_rate_pct", "average_confidence", "match_rate_pct"), FLOAT),
         **dict.fromkeys(("best", "worst", "lessons"), JSON),
         "playbook_source": TEXT,
+        "details": JSON,
     },
     "market session scored_at",
-)
-
-CONTEXTS = table(
-    "contexts",
-    ContextEntry,
-    {
-        "layer": enum_of(ContextLayer),
-        "timeframe": TEXT,
-        "key": TEXT,
-        "value": JSON,
-        "updated_at": (TIME, "at"),
-    },
-    "layer timeframe key",
-    numbered=True,
-    stored_only={"created_at": (TIME, "at")},
-    replaces=("value", "updated_at"),
+    moment="scored_at",
 )
 
 BACKUPS = table(
@@ -406,7 +387,6 @@ PROTECTIONS = table(
     " stop_basis armed trail_atr approached_at blind_since blind_looks",
     build=_protection_row,
     moment="updated_at",
-    nullable_key=True,
 )
 
 # In the order they are written: what others stand on comes first.
@@ -414,20 +394,28 @@ RECORD_TABLES: tuple[Table[Any], ...] = (
     PLAYBOOKS,
     DECISIONS,
     DECISION_OUTCOMES,
+    DECISION_REVIEWS,
+    SCREENED,
     ORDER_INTENTS,
     ORDER_EVENTS,
+    SPLITS,
     ADOPTED_LOTS,
     FILLS,
     OBSERVATIONS,
     MATCHES,
     EQUITY,
     HALTS,
+    DIFFERENCES,
+    DECISION_CYCLES,
     KILL_ROWS,
     DEPLOYMENT_SWITCHES,
+    LLM_RESERVATIONS,
+    LLM_TEXTS,
     LLM_CALLS,
     SCORECARDS,
     CONTEXTS,
     BACKUPS,
     NOTIFICATIONS,
     PROTECTIONS,
+    *SOURCE_RECORD_TABLES,
 )

@@ -38,9 +38,8 @@ class Table(Generic[T]):
     columns that are not ``stored_only``, by attribute. A ``numbered`` table has a column ``id``
     that counts its rows. ``replaces`` names the columns that a newer row of the same key
     overwrites; the last of them is the time that makes it newer. ``moment`` is the time column in
-    the key of a table without primary key: rows of one moment are told apart by looking no
-    further back than the oldest new row. ``nullable_key`` says that a column of that key may be
-    null, and that two nulls are the same.
+    the key of a series: a row that is there already is looked for no further back than the oldest
+    new row. In other tables it is looked for by the first column of the key.
     """
 
     name: str
@@ -51,7 +50,6 @@ class Table(Generic[T]):
     numbered: bool = False
     replaces: tuple[str, ...] = ()
     moment: str = ""
-    nullable_key: bool = False
 
     @property
     def read_columns(self) -> tuple[Column, ...]:
@@ -80,10 +78,10 @@ class Table(Generic[T]):
             for column in self.columns
         ]
 
-    def keys(self, records: Sequence[T]) -> list[tuple[Any, ...]]:
-        """What identifies the row of each record."""
-        key_columns = [self.column(name) for name in self.key]
-        return list(zip(*(map(column.value_of, records) for column in key_columns), strict=True))
+    def encoded_keys(self, parameters: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
+        """What identifies each row of :meth:`encode`."""
+        names = [column.name for column in self.columns]
+        return list(zip(*(parameters[names.index(name)] for name in self.key), strict=True))
 
     def column(self, name: str) -> Column:
         return next(column for column in self.columns if column.name == name)
@@ -100,7 +98,6 @@ def table(
     numbered: bool = False,
     replaces: tuple[str, ...] = (),
     moment: str = "",
-    nullable_key: bool = False,
 ) -> Table[T]:
     """``columns`` maps a name to its codec, and to an attribute where that has another name."""
     made = [
@@ -119,5 +116,4 @@ def table(
         numbered,
         replaces,
         moment,
-        nullable_key,
     )

@@ -45,6 +45,7 @@ class DomesticAccount:
             orderable=min(await self._orderable(), cash),
             holdings=self._held_in(pages),
             at=self._clock.now(),
+            krw_rate=Decimal(1),
         )
 
     async def _holdings(self) -> tuple[Holding, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
 from trading_core.adapters.kis import wire
@@ -35,6 +36,18 @@ _ANY_SYMBOL: Mapping[MarketGroup, Instrument] = {
     MarketGroup.CN: Instrument("600519", Market.CN_SHA),
     MarketGroup.VN: Instrument("VNM", Market.VN_HSX),
 }
+_CashAndRate: TypeAlias = tuple[Decimal, Decimal, Decimal | None]
+# Banks in Korea quote these for a hundred units. The present balance says so in ``unit_amt``, the
+# queries read here do not; a rate above this many won cannot be for one.
+_DEAREST_UNIT: Mapping[Currency, Decimal] = {Currency.JPY: Decimal(100), Currency.VND: Decimal(1)}
+
+
+def _won_for_one(currency: Currency, told: Decimal | None) -> Decimal | None:
+    """The won for one unit of a currency; None when none was told."""
+    if told is None or told <= 0:
+        return None
+    dearest = _DEAREST_UNIT.get(currency)
+    return told / 100 if dearest is not None and told > dearest else told
 
 
 class OverseasAccount:
@@ -48,18 +61,22 @@ class OverseasAccount:
         self._instruments = instruments
 
     async def account(self, group: MarketGroup) -> Account:
-        """Cash counts what is still to settle; the paper host shows buying power only."""
+        """Cash counts what is still to settle; the paper host shows buying power only.
+
+        The won rate comes with the cash, so it costs no call of its own.
+        """
         holdings = await self._holdings(group)
         if self._transport.personality == "real":
-            cash, orderable = await self._margin(currency_of(group))
+            cash, orderable, rate = await self._margin(currency_of(group))
         else:
-            cash, orderable = await self._paper_cash(group, holdings)
+            cash, orderable, rate = await self._paper_cash(group, holdings)
         return Account(
             currency=currency_of(group),
             cash=cash,
             orderable=min(orderable, cash),
             holdings=holdings,
             at=self._clock.now(),
+            krw_rate=rate,
         )
 
     async def _holdings(self, group: MarketGroup) -> tuple[Holding, ...]:
@@ -100,7 +117,7 @@ class OverseasAccount:
             last_price=last,
         )
 
-    async def _margin(self, currency: Currency) -> tuple[Decimal, Decimal]:
+    async def _margin(self, currency: Currency) -> _CashAndRate:
         """Cash and buying power of one currency, which repeats under several countries."""
         pages = await self._transport.read_pages(Query.MARGIN, self._transport.account_fields)
         for row in (row for page in pages for row in wire.rows(page.get("output"))):
@@ -108,13 +125,12 @@ class OverseasAccount:
                 continue
             settling = wire.required(row, "ustl_sll_amt") - wire.required(row, "ustl_buy_amt")
             cash = wire.required(row, "frcr_dncl_amt1") + settling
-            return cash, wire.required(row, "frcr_ord_psbl_amt1")
+            rate = _won_for_one(currency, wire.number(row, "bass_exrt"))
+            return cash, wire.required(row, "frcr_ord_psbl_amt1"), rate
         # The account never held that currency.
-        return Decimal(0), Decimal(0)
+        return Decimal(0), Decimal(0), None
 
-    async def _paper_cash(
-        self, group: MarketGroup, holdings: Sequence[Holding]
-    ) -> tuple[Decimal, Decimal]:
+    async def _paper_cash(self, group: MarketGroup, holdings: Sequence[Holding]) -> _CashAndRate:
         row = await self._buying_power(self._any_instrument(group, holdings), "1")
         orderable = wire.required(row, "ovrs_ord_psbl_amt")
         reserved = sum(
@@ -125,7 +141,8 @@ class OverseasAccount:
             ),
             Decimal(0),
         )
-        return orderable + reserved, orderable
+        rate = _won_for_one(currency_of(group), wire.number(row, "exrt"))
+        return orderable + reserved, orderable, rate
 
     async def _buying_power(self, instrument: Instrument, price: str) -> wire.Row:
         params = {

@@ -57,6 +57,7 @@ class Query(Enum):
     KR_VOLUME_RANK = Endpoint(f"{DOMESTIC}/quotations/volume-rank", "FHPST01710000", "")
     KR_FLUCTUATION = Endpoint(f"{DOMESTIC}/ranking/fluctuation", "FHPST01700000", "")
     KR_HOLIDAYS = Endpoint(f"{DOMESTIC}/quotations/chk-holiday", "CTCA0903R", "", "")
+    KR_NEWS = Endpoint(f"{DOMESTIC}/quotations/news-title", "FHKST01011800", "")
     KR_BALANCE = Endpoint(f"{DOMESTIC}/trading/inquire-balance", "TTTC8434R", "VTTC8434R", "100")
     KR_BUYING_POWER = Endpoint(f"{DOMESTIC}/trading/inquire-psbl-order", "TTTC8908R", "VTTC8908R")
     KR_SELLABLE = Endpoint(f"{DOMESTIC}/trading/inquire-psbl-sell", "TTTC8408R", "")
@@ -76,6 +77,7 @@ class Query(Enum):
     FLUCTUATION = Endpoint(f"{OVERSEAS}/ranking/updown-rate", "HHDFS76290000", "")
     VOLUME_RANK = Endpoint(f"{OVERSEAS}/ranking/trade-vol", "HHDFS76310010", "")
     HOLIDAYS = Endpoint(f"{OVERSEAS}/quotations/countries-holiday", "CTOS5011R", "", "")
+    NEWS = Endpoint(f"{_OVERSEAS_PRICE}/quotations/news-title", "HHPSTH60100C1", "")
     BALANCE = Endpoint(f"{OVERSEAS}/trading/inquire-balance", "TTTS3012R", "VTTS3012R", "200")
     PRESENT_BALANCE = Endpoint(
         f"{OVERSEAS}/trading/inquire-present-balance", "CTRP6504R", "VTRP6504R"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from trading_core.model.market import Currency, Market, MarketGroup
@@ -115,15 +114,6 @@ CURRENCY_NAMES: Mapping[Currency, str] = {
     Currency.CNY: "중국 위안화",
     Currency.JPY: "일본 엔화",
     Currency.VND: "베트남 동",
-}
-# Nominal won per unit, for the fields that state foreign money in won. A venue knows no rates.
-NOMINAL_RATES: Mapping[Currency, Decimal] = {
-    Currency.KRW: Decimal("1"),
-    Currency.USD: Decimal("1400"),
-    Currency.HKD: Decimal("180"),
-    Currency.CNY: Decimal("195"),
-    Currency.JPY: Decimal("9.2"),
-    Currency.VND: Decimal("0.055"),
 }
 SETTLEMENT_SESSIONS: Mapping[MarketGroup, int] = {
     MarketGroup.US: 1,

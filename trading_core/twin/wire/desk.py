@@ -15,6 +15,7 @@ from trading_core.model.order import Side
 from trading_core.model.price import DailyBar, Quote
 from trading_core.rules.costs import trade_costs
 from trading_core.rules.markets import currency_of
+from trading_core.twin.exchange_rates import rates_at
 from trading_core.twin.venue import AccountView, Venue, VenueFill, VenueHolding, VenueOrder
 from trading_core.twin.wire.codes import account_error
 from trading_core.twin.wire.envelope import Call
@@ -80,13 +81,13 @@ class Desk:
         venues: Sequence[Venue],
         *,
         personality: Personality,
-        rates: Mapping[Currency, Decimal],
+        rates: Mapping[Currency, Decimal] | None = None,
     ) -> None:
         if not venues:
             raise ValueError("a server needs at least one venue")
         self.venues = tuple(venues)
         self.personality: Personality = personality
-        self.rates = rates
+        self._rates = rates
         self._by_group = {venue.group: venue for venue in venues}
         self._sessions: dict[MarketGroup, tuple[datetime, date]] = {}
         self._kept: dict[tuple[MarketGroup, str, str], tuple[date, Any]] = {}
@@ -102,6 +103,11 @@ class Desk:
     def serves(self, hosts: Collection[str]) -> bool:
         """Whether a request that only these hosts take is taken here."""
         return self.personality == "both" or self.personality in hosts
+
+    @property
+    def rates(self) -> Mapping[Currency, Decimal]:
+        """Won for one unit of each currency now."""
+        return self._rates or rates_at(self.now)
 
     @property
     def now(self) -> datetime:

@@ -14,6 +14,7 @@ from trading_core.twin.wire import (
     holidays,
     listings,
     multi_quotes,
+    news,
     orders,
     rankings,
 )
@@ -91,6 +92,14 @@ def _more_quotes() -> dict[str, Endpoint]:
         ),
         f"{root}/search-stock-info": quote(
             "CTPF1002R", listings.search_stock_info, "PDNO", "PRDT_TYPE_CD", hosts=REAL
+        ),
+        f"{root}/news-title": quote(
+            "FHKST01011800",
+            news.domestic_titles,
+            *("FID_NEWS_OFER_ENTP_CODE", "FID_COND_MRKT_CLS_CODE", "FID_INPUT_ISCD"),
+            *("FID_TITL_CNTT", "FID_INPUT_DATE_1", "FID_INPUT_HOUR_1"),
+            *("FID_RANK_SORT_CLS_CODE", "FID_INPUT_SRNO"),
+            hosts=REAL,
         ),
         f"{root}/chk-holiday": quote(
             "CTCA0903R",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from decimal import ROUND_DOWN, Decimal
 
 from trading_core.model.market import MarketGroup
+from trading_core.twin.exchange_rates import QUOTED_UNITS
 from trading_core.twin.venue import AccountView, VenueHolding
 from trading_core.twin.wire.codes import (
     BY_ORDER_CODE,
@@ -91,7 +92,9 @@ def foreign_margin(desk: Desk, call: Call) -> Reply:
                 "frcr_gnrl_ord_psbl_amt": fixed(view.orderable, 6),
                 "frcr_ord_psbl_amt1": fixed(view.orderable, 6),
                 "itgr_ord_psbl_amt": fixed(view.orderable, 6),
-                "bass_exrt": fixed(desk.rates[view.currency], 8),
+                "bass_exrt": fixed(
+                    desk.rates[view.currency] * QUOTED_UNITS.get(view.currency, 1), 8
+                ),
             }
         )
     blank = {name: "" if name in ("natn_name", "crcy_cd") else fixed(0, 6) for name in rows[0]}
@@ -135,7 +138,7 @@ def _present_row(
     desk: Desk, holding: VenueHolding, code: ExchangeCode, *, in_won: bool
 ) -> dict[str, str]:
     rate = desk.rates[code.currency]
-    unit = 100 if code.currency.value in ("JPY", "VND") else 1
+    unit = QUOTED_UNITS.get(code.currency, 1)
     cost, factor = holding.quantity * holding.average_price, rate if in_won else Decimal(1)
     gain = holding.value - cost
     return {

@@ -8,6 +8,7 @@ from trading_core.twin.wire import (
     holidays,
     listings,
     multi_quotes,
+    news,
     orders,
     overseas_account,
     overseas_cash,
@@ -93,6 +94,13 @@ def _quotes() -> dict[str, Endpoint]:
         ),
         f"{root}/search-info": quote(
             "CTPF1702R", listings.overseas_search_info, "PRDT_TYPE_CD", "PDNO", hosts=REAL
+        ),
+        f"{root}/news-title": quote(
+            "HHPSTH60100C1",
+            news.overseas_titles,
+            *("INFO_GB", "CLASS_CD", "NATION_CD", "EXCHANGE_CD", "SYMB", "DATA_DT", "DATA_TM"),
+            "CTS",
+            hosts=REAL,
         ),
         f"{_OVERSEAS}/quotations/countries-holiday": quote(
             "CTOS5011R",

@@ -1,0 +1,1 @@
+"""News, market readings and economic calendars from public HTTP services and files."""
