@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from flows import audit_screens, screens
+from flows.decide_cli import decide
 from flows.decisions_cli import decisions_app
 from flows.memory_cli import memory
 from flows.options import (
@@ -42,6 +43,7 @@ app = typer.Typer(
 app.add_typer(twin_app, name="twin")
 app.add_typer(decisions_app, name="decisions")
 app.command()(memory)
+app.command()(decide)
 
 
 @app.command()
@@ -59,6 +61,18 @@ def demo(
         Path | None,
         typer.Option("--keep", help="Keep store, backups and Prefect runs in this folder."),
     ] = None,
+    until: Annotated[
+        str | None,
+        typer.Option(
+            "--until",
+            help="Play every session from --date to this one, YYYY-MM-DD; --json prints a line "
+            "for each and one for their total.",
+        ),
+    ] = None,
+    planner: Annotated[
+        str | None,
+        typer.Option("--planner", help="rules or gemini; as the settings say when left out."),
+    ] = None,
 ) -> None:
     """Watch a whole trading day now: plan, ticks, review, backup, on a simulated KIS exchange.
 
@@ -66,6 +80,7 @@ def demo(
     this machine takes the orders, the state is a DuckDB file. No keys are needed or used, except
     GEMINI_API_KEY, with which the model writes the playbook.
     """
+    from flows import span_view
     from flows.demo import Demo, run_demo
 
     wanted = Demo(
@@ -76,9 +91,12 @@ def demo(
         seed=seed,
         every=every,
         keep=keep,
+        until=date_of(until, "--until"),
+        planner=planner,
     )
-    result = run_demo(wanted, quiet=as_json)
-    print_answer(result, as_json, screens.demo_summary)
+    played = span_view.Played(as_json)
+    result = run_demo(wanted, quiet=as_json, on_session=played.add)
+    print_answer(result, as_json, screens.demo_summary if until is None else played.show)
 
 
 def _run_flow(name: str, market: str | None, as_json: bool) -> None:
@@ -99,8 +117,20 @@ def _run_flow(name: str, market: str | None, as_json: bool) -> None:
 
 
 @app.command()
-def plan(market: MarketArgument, as_json: JsonOption = False) -> None:
+def plan(
+    market: MarketArgument,
+    as_json: JsonOption = False,
+    show_prompt: Annotated[
+        bool,
+        typer.Option("--show-prompt", help="Only show what a model would be asked; none is."),
+    ] = False,
+) -> None:
     """Write today's playbook of a market now."""
+    if show_prompt:
+        from flows import prompt_cli
+
+        print_answer(asyncio.run(prompt_cli.read_prompt(market)), as_json, prompt_cli.prompt)
+        return
     _run_flow("plan", market, as_json)
 
 

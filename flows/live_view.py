@@ -58,7 +58,7 @@ class LiveView:
         """Show the ticks of this session."""
         self._zone = ZoneInfo(zone_of(group))
         total = len(list(tick_times(require_session(group, day), runtime.interval)))
-        self._progress.update(self._task, description=f"{group} {day}", total=total, visible=True)
+        self._progress.reset(self._task, description=f"{group} {day}", total=total, visible=True)
 
     async def send(self, notification: Notification) -> bool:
         """Implements ``ports.Notifier``: fills, and what is more than news, become a line."""

@@ -52,13 +52,13 @@ def speed_of(text: str | None) -> float:
     return speed
 
 
-def date_of(text: str | None) -> date | None:
+def date_of(text: str | None, option: str = "--date") -> date | None:
     if text is None:
         return None
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise ConfigError(f"--date {text}: not a date; write it as YYYY-MM-DD") from None
+        raise ConfigError(f"{option} {text}: not a date; write it as YYYY-MM-DD") from None
 
 
 def amount_of(text: str | None) -> Decimal | None:

@@ -74,8 +74,18 @@ def _session_grid(answer: Json) -> Table:
         source += f" ({book['fallback_reason']})"
     table.add_row("playbook by", source)
     table.add_row(
-        "", f"{book['stocks']} stocks, {book['scenarios']} scenarios, {book['dropped']} dropped"
+        "",
+        f"{book['stocks']} stocks, {book['scenarios']} scenarios, {book['dropped']} dropped, "
+        f"{book['reviewed']} removed as unsafe",
     )
+    live = answer["realtime"]
+    if live:
+        why = f" ({live['reason']})" if live["reason"] else ""
+        table.add_row(
+            "realtime",
+            f"{live['decided_by']} decides{why}; {live['cycles']} cycles, {live['asked']} asked, "
+            f"{live['reused']} unchanged, {live['failed']} without a decision",
+        )
     table.add_row(
         "ticks",
         f"{answer['ticks']} with {answer['observations']:,} observations, "

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from prefect import flow
@@ -18,12 +18,15 @@ from prefect.states import Completed, Failed, State
 from flows.tick import one_tick
 from tasks.naming import name_run
 from tasks.planning import make_playbook, open_day, refresh_day
+from tasks.realtime import ask_model, decider_of
 from tasks.trading import look_at_loss, protect, tell_again, tell_people
 from trading_core.errors import IllegalTransition, TradingHalted
+from trading_core.model.decision import DecidedBy
 from trading_core.model.journal import HaltKind
 from trading_core.model.market import MarketGroup
 from trading_core.rules.calendar import local_date, session_on
 from trading_core.steps import operate
+from trading_core.steps.decide import Cycle
 from trading_core.steps.lease import Lease, session_lease
 from trading_core.steps.lookout import Lookout, beside, ends_by
 from trading_core.steps.opening import TradingDay, tick_times
@@ -100,6 +103,9 @@ class _Run:
         # see to those of others.
         self._turn = asyncio.Lock()
         self._all_told = False
+        self._decider = decider_of(runtime, day)
+        self._every = runtime.realtime.every if self._decider else runtime.interval
+        self._rests_until = day.session.open_at
         self.sentinel = Sentinel(day.group, day.session, runtime.policy.exits)
         self.dog = Watchdog(
             runtime.store,
@@ -126,14 +132,16 @@ class _Run:
     async def ticks(self) -> None:
         """Each at its time; one that is over is left out, one that fails is logged."""
         runtime = self._runtime
-        for due in tick_times(self._day.session, runtime.interval):
-            if due + runtime.interval <= runtime.clock.now():
+        for due in tick_times(self._day.session, self._every):
+            if due + self._every <= runtime.clock.now() or due < self._rests_until:
                 continue
             await runtime.clock.sleep_until(due)
             try:
                 self._lease.keep()
-                async with self._in_time(due):
-                    await self._tick(due)
+                cycle = await self._ask(due)
+                begun = max(due, runtime.clock.now()) if cycle else due
+                async with self._in_time(begun):
+                    await self._tick(due, cycle)
             except TradingHalted:
                 raise
             except Exception as error:
@@ -143,12 +151,30 @@ class _Run:
                 logger.exception("the tick of %s failed", due.isoformat())
                 self._stop_if_illegal(error)
 
-    async def _tick(self, due: datetime) -> None:
+    async def _ask(self, due: datetime) -> Cycle | None:
+        """What the model says now, where one is asked. Passes go on meanwhile.
+
+        After a round that left the entries to the playbook the next one comes at the usual pace.
+        """
+        runtime, decider = self._runtime, self._decider
+        if decider is None:
+            return None
+        cycle = await ask_model(runtime, decider, self._day, max(due, runtime.clock.now()))
+        if cycle.row.decided_by is DecidedBy.PLAYBOOK:
+            self._rests_until = due + runtime.interval
+        return cycle
+
+    async def _tick(self, due: datetime, cycle: Cycle | None) -> None:
         runtime = self._runtime
         async with self._turn:
             at = max(due, runtime.clock.now())
             self._write_down()
-            ticked = await one_tick(runtime, self._day, at, self.dog.progress)
+            if cycle is not None:
+                if cycle.day.compiled is self._day.compiled:
+                    self._day = cycle.day
+                # Else the playbook was refreshed meanwhile, and its day is the one to go on with.
+                cycle = replace(cycle, day=self._day)
+            ticked = await one_tick(runtime, self._day, at, self.dog.progress, cycle)
             self._take_over(ticked)
         await self._tell_again(ticked.told)
         report = ticked.report
@@ -205,7 +231,7 @@ class _Run:
         runtime = self._runtime
         if not runtime.clock.runs:
             return nullcontext()
-        until = due + runtime.interval + runtime.watch.grace
+        until = due + self._every + runtime.watch.grace
         return ends_by(runtime.clock, until, least_seconds=runtime.watch.least_tick_seconds)
 
     def _take_over(self, made: Pass) -> None:

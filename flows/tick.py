@@ -11,10 +11,12 @@ from prefect.states import Completed, Failed, State
 from tasks.deployments import followed
 from tasks.naming import name_run, stamp
 from tasks.planning import make_playbook, open_day
+from tasks.realtime import ask_model, decider_of
 from tasks.trading import act, observe, reconcile_books, tell_people
 from trading_core.errors import CircuitBreakerTripped
 from trading_core.model.market import MarketGroup
 from trading_core.rules.calendar import session_at
+from trading_core.steps.decide import Cycle
 from trading_core.steps.opening import TradingDay
 from trading_core.steps.protect import Pass
 from trading_core.steps.tick import decide
@@ -37,7 +39,9 @@ async def tick(market: str) -> State:
         with runtime.claim(at):
             playbook = await make_playbook(runtime, group, session, at)
             day = await open_day(runtime, group, session, playbook)
-            report = (await one_tick(runtime, day, at)).report
+            decider = decider_of(runtime, day)
+            cycle = await ask_model(runtime, decider, day, at) if decider else None
+            report = (await one_tick(runtime, day, at, cycle=cycle)).report
         await followed()
     if report.halted:
         return Failed(name="Halted", message=report.halted)
@@ -45,13 +49,20 @@ async def tick(market: str) -> State:
 
 
 async def one_tick(
-    runtime: Runtime, day: TradingDay, at: datetime, progress: Progress | None = None
+    runtime: Runtime,
+    day: TradingDay,
+    at: datetime,
+    progress: Progress | None = None,
+    cycle: Cycle | None = None,
 ) -> Pass:
-    """The sequence of every tick: reconcile, observe, decide, act, tell."""
-    progress = progress or Progress()
+    """The sequence of every tick: reconcile, observe, decide, act, tell.
+
+    ``cycle`` holds what a model said just now, where one is asked; it knows the day it is about.
+    """
+    progress, day = progress or Progress(), cycle.day if cycle else day
     books = await reconcile_books(runtime, day, at)
     progress.reconciled_at = at
-    view = await observe(runtime, day, books, at)
+    view = await observe(runtime, day, books, at, cycle)
     progress.priced(view.quotes.values(), books.positions, at)
     plan = decide(view, runtime.policy)
     progress.decided_at = at

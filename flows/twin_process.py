@@ -7,6 +7,8 @@ import json
 import os
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -42,6 +44,9 @@ BUSIEST = 200
 
 BROKER_CALLS_A_SECOND = {"real": 20.0, "paper": 2.0, "both": 20.0}
 """What ``--strict`` allows an app key, as the broker does."""
+
+NEXT_SESSION_SECONDS = 300
+"""How long the prices of another session may take to be read."""
 
 BROKER_TOKEN_SECONDS = 60.0
 """Between two token requests of an app key, as at the broker."""
@@ -277,6 +282,7 @@ class TwinChild:
     """
 
     def __init__(self, arguments: list[str], home: Path) -> None:
+        self._url = ""
         command = [sys.executable, "-m", "flows.cli", "twin", "serve", "--stepped", "--json"]
         self._process = subprocess.Popen(
             [*command, *arguments],
@@ -296,7 +302,26 @@ class TwinChild:
             lines = errors.strip().splitlines() or ["the twin ended without a word"]
             raise TwinFailed(lines[-1].removeprefix("error: "))
         answer: dict[str, Any] = json.loads(line)
+        self._url = answer["url"]
         return answer
+
+    def begin_session(self, day: date) -> None:
+        """Play on to the session of ``day``; its clock then stands before that open.
+
+        Raises:
+            TwinFailed: it has no such session, with its own words.
+        """
+        url = f"{self._url}/twin/clock"
+        body = json.dumps({"session": day.isoformat()}).encode()
+        # Straight to this machine, whatever proxy the environment names.
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with opener.open(url, data=body, timeout=NEXT_SESSION_SECONDS) as reply:
+                reply.read()
+        except urllib.error.HTTPError as error:
+            raise TwinFailed(f"{day}: {json.loads(error.read())['error']}") from None
+        except OSError as error:
+            raise TwinFailed(f"{day}: the exchange does not answer: {error}") from None
 
     def __enter__(self) -> TwinChild:
         return self

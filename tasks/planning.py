@@ -94,6 +94,7 @@ async def _draft_again(
         universe=runtime.universe,
         history=runtime.history,
         cause=cause,
+        sources=runtime.sources,
     )
     if made.playbook is not None:
         await publish_playbook(made.playbook)

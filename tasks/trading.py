@@ -9,6 +9,7 @@ from tasks.policy import step_task
 from trading_core.steps import execute, operate, reconcile, tell, unfilled
 from trading_core.steps import observe as looking
 from trading_core.steps import protect as protecting
+from trading_core.steps.decide import Cycle, with_decisions
 from trading_core.steps.execute import Sent
 from trading_core.steps.observe import View
 from trading_core.steps.opening import TradingDay
@@ -28,9 +29,14 @@ async def reconcile_books(runtime: Runtime, day: TradingDay, at: datetime) -> Bo
 
 
 @step_task("observe", retries=1)
-async def observe(runtime: Runtime, day: TradingDay, books: Books, at: datetime) -> View:
-    """Read the prices of everything planned or held."""
-    view = await looking.observe(runtime.market_data, books=books, day=day, at=at)
+async def observe(
+    runtime: Runtime, day: TradingDay, books: Books, at: datetime, cycle: Cycle | None = None
+) -> View:
+    """Read the prices of everything planned, held or decided about."""
+    also = cycle.instruments if cycle else {}
+    view = await looking.observe(runtime.market_data, books=books, day=day, at=at, also=also)
+    if cycle is not None:
+        view = with_decisions(view, cycle, runtime.realtime)
     return await unfilled.look_closer(runtime.market_data, view, runtime.policy)
 
 

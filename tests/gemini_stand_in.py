@@ -1,18 +1,25 @@
 """A small HTTP server on loopback that speaks the ``generateContent`` wire of the Gemini API.
 
-It answers from a script, one entry a request, and keeps what it was sent.
+It answers from a script, one entry a request, or as ``respond`` says to the body of one, and keeps
+what it was sent. Run by hand it answers by the tables in the prompt:
+
+    python -m tests.gemini_stand_in --port 8600
+    GEMINI_API_KEY=any GEMINI_BASE_URL=http://127.0.0.1:8600 ouroboros demo --planner gemini
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
+
+from tests.scripted_planner import scripted_draft, scripted_lessons
 
 GOOD_DRAFT: dict[str, Any] = {
     "outlook": "neutral_to_bullish",
@@ -60,6 +67,8 @@ class Scripted:
     raw_body: str | None = None
     thoughts: int = 40
     cached: int = 0
+    prompt_tokens: int = 1000
+    reply_tokens: int = 200
 
 
 def good(draft: dict[str, Any] | None = None) -> Scripted:
@@ -76,12 +85,13 @@ class GeminiStandIn:
     headers: list[dict[str, str]] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
     hung_up: int = 0
+    respond: Callable[[dict[str, Any]], Scripted] | None = None
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         self.paths.append(request.path)
         self.headers.append(dict(request.headers))
         self.bodies.append(await request.json())
-        said = self.script.pop(0)
+        said = self.respond(self.bodies[-1]) if self.respond else self.script.pop(0)
         try:
             await asyncio.sleep(said.delay_seconds)
         except asyncio.CancelledError:
@@ -99,13 +109,16 @@ class GeminiStandIn:
 
 
 def _payload(said: Scripted) -> dict[str, Any]:
-    usage = {"promptTokenCount": 1000, "totalTokenCount": 1000 + said.thoughts}
+    usage = {
+        "promptTokenCount": said.prompt_tokens,
+        "totalTokenCount": said.prompt_tokens + said.thoughts,
+    }
     usage |= {"cachedContentTokenCount": said.cached} if said.cached else {}
     body: dict[str, Any] = {"usageMetadata": usage, "modelVersion": "stand-in"}
     if said.block_reason is not None:
         body["promptFeedback"] = {"blockReason": said.block_reason}
         return body
-    usage |= {"candidatesTokenCount": 200, "thoughtsTokenCount": said.thoughts}
+    usage |= {"candidatesTokenCount": said.reply_tokens, "thoughtsTokenCount": said.thoughts}
     candidate: dict[str, Any] = {"finishReason": said.finish, "index": 0}
     if said.text is not None:
         parts = [{"text": "weighing", "thought": True}, {"text": said.text}]
@@ -114,15 +127,32 @@ def _payload(said: Scripted) -> dict[str, Any]:
     return body
 
 
+def by_the_prompt(body: dict[str, Any]) -> Scripted:
+    """A playbook or lessons, whichever the schema asks for; the tokens are counted roughly."""
+    prompt = body["contents"][0]["parts"][0]["text"]
+    wanted = body["generationConfig"]["responseJsonSchema"]["properties"]
+    makers = {"stocks": scripted_draft, "lessons": scripted_lessons}
+    make = next((makers[name] for name in makers if name in wanted), None)
+    if make is None:
+        return Scripted(status=400, message=f"no script for {', '.join(wanted)}")
+    text = json.dumps(make(prompt))
+    return Scripted(text=text, prompt_tokens=len(prompt) // 4, reply_tokens=len(text) // 4)
+
+
 @asynccontextmanager
-async def gemini_stand_in(script: Iterable[Scripted] = ()) -> AsyncIterator[GeminiStandIn]:
-    """The server on a free port of 127.0.0.1."""
-    stand_in = GeminiStandIn(script=list(script))
+async def gemini_stand_in(
+    script: Iterable[Scripted] = (),
+    *,
+    respond: Callable[[dict[str, Any]], Scripted] | None = None,
+    port: int = 0,
+) -> AsyncIterator[GeminiStandIn]:
+    """The server on a port of 127.0.0.1, any free one by default."""
+    stand_in = GeminiStandIn(script=list(script), respond=respond)
     app = web.Application()
     app.router.add_post("/{version}/models/{call}", stand_in.answer)
     runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.5)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
+    site = web.TCPSite(runner, "127.0.0.1", port)
     await site.start()
     host, port = runner.addresses[0][:2]
     stand_in.base_url = f"http://{host}:{port}"
@@ -130,3 +160,14 @@ async def gemini_stand_in(script: Iterable[Scripted] = ()) -> AsyncIterator[Gemi
         yield stand_in
     finally:
         await runner.cleanup()
+
+
+async def _serve(port: int) -> None:
+    async with gemini_stand_in(respond=by_the_prompt, port=port):
+        await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Speak Gemini's wire on loopback until Ctrl-C.")
+    parser.add_argument("--port", type=int, required=True)
+    asyncio.run(_serve(parser.parse_args().port))

@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from trading_core.model.audit import DecisionReview, ScreenedRow
+from trading_core.model.decision import DecidedBy, DecisionCycle
 from trading_core.model.difference import Difference, DifferenceKind, Severity
 from trading_core.model.journal import (
     BackupRecord,
@@ -317,6 +318,22 @@ def make_halt(**changes: Any) -> Halt:
     return Halt(**(values | changes))
 
 
+def make_cycle(**changes: Any) -> DecisionCycle:
+    values: dict[str, Any] = {
+        "market": "KR",
+        "session": SESSION,
+        "at": AT,
+        "decided_by": DecidedBy.PLAYBOOK,
+        "candidates": 4,
+        "asked": 2,
+        "reused": 1,
+        "failed": 1,
+        "reason": "BudgetExhausted: 20 of 20 calls",
+        "seconds": 1.25,
+    }
+    return DecisionCycle(**(values | changes))
+
+
 def make_difference(**changes: Any) -> Difference:
     values: dict[str, Any] = {
         "difference_id": "difference-1",
@@ -565,6 +582,7 @@ def one_of_each() -> Sequence[Record]:
         make_equity(),
         make_halt(),
         make_difference(),
+        make_cycle(),
         make_kill_row(),
         make_switch(),
         make_llm_call(),

@@ -7,10 +7,12 @@ from datetime import timedelta
 
 from trading_core.adapters.sector_file import read_sectors
 from trading_core.adapters.sources.config import SourceConfig
+from trading_core.model.decision import RealtimePolicy
 from trading_core.model.limits import (
     ExitPolicy,
     GuardLimits,
     LlmBudget,
+    LossGuardLimits,
     PlanLimits,
     Policy,
     RiskLimits,
@@ -23,6 +25,9 @@ from trading_core.model.sources import SourceKind
 from trading_core.rules.llm_prices import GEMINI_PRICES, OPENAI_PRICES, TokenPrice, flat_price
 from trading_core.settings import Settings
 from trading_core.steps.watchdog import WatchPolicy
+
+DECISION_TOKENS = 4096
+"""Room for one decision with the thinking before it; every call is reserved at what it may cost."""
 
 
 def policy_of(settings: Settings) -> Policy:
@@ -53,6 +58,8 @@ def policy_of(settings: Settings) -> Policy:
             max_allocation_pct=settings.position_max_allocation_pct,
             timeout_seconds=settings.planner_timeout_seconds,
             rules_on_failure=settings.defensive_playbook_on_failure,
+            max_new_positions=settings.planner_max_new_positions,
+            prompt_tokens=settings.prompt_token_budget,
         ),
         exits=ExitPolicy(
             atr_stop_multiple=settings.exit_atr_stop_multiple,
@@ -77,6 +84,12 @@ def policy_of(settings: Settings) -> Policy:
             market_orders=settings.kis_route != "NXT",
         ),
         blackouts=settings.blackout_windows,
+        losses=LossGuardLimits(
+            sessions=settings.loss_guard_sessions,
+            losses=settings.loss_guard_losses,
+            loss_pct=settings.loss_guard_loss_pct,
+            losing_sessions=settings.loss_guard_losing_sessions,
+        ),
     )
 
 
@@ -102,6 +115,22 @@ def prices_of(settings: Settings) -> tuple[TokenPrice, ...]:
         return OPENAI_PRICES
     others = tuple(price for price in OPENAI_PRICES if price.model != model)
     return (flat_price(model, input_usd=own_in, output_usd=own_out), *others)
+
+
+def realtime_of(settings: Settings) -> RealtimePolicy:
+    """How a model is asked while a session is on: three quarters of a cycle at most, and for one
+    answer no longer than a third of one."""
+    on = settings.trade_mode == "realtime"
+    seconds = settings.realtime_cycle_seconds if on else settings.rescan_interval_seconds
+    cycle = min(seconds, settings.realtime_cycle_seconds)
+    return RealtimePolicy(
+        is_on=on,
+        every=timedelta(seconds=seconds),
+        top_n=settings.scanner_top_n,
+        call_seconds=min(settings.planner_timeout_seconds, cycle / 3),
+        cycle_seconds=cycle * 0.75,
+        max_output_tokens=min(settings.llm_max_output_tokens, DECISION_TOKENS),
+    )
 
 
 def refreshes_of(settings: Settings) -> frozenset[RefreshCause]:

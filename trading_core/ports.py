@@ -253,8 +253,10 @@ class StoreReader(SourceReader, MemoryReader, Protocol):
         """Oldest first."""
         ...
 
-    def protections(self, market: str) -> dict[str, Protection]:
-        """The newest guard of each symbol."""
+    def protections(
+        self, market: str, symbols: Collection[str] | None = None
+    ) -> dict[str, Protection]:
+        """The newest guard of each symbol; of all that ever had one by default."""
         ...
 
     def open_halts(self) -> Sequence[Halt]: ...

@@ -28,13 +28,14 @@ from trading_core.model.limits import (
     SessionEnd,
 )
 from trading_core.model.market import Currency, MarketGroup
+from trading_core.planner_settings import PlannerSettings
 from trading_core.source_settings import SourceSettings
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Percent = Annotated[float, Field(gt=0, le=100)]
 
 
-class Settings(SourceSettings, BaseSettings):
+class Settings(PlannerSettings, SourceSettings, BaseSettings):
     """All variables with their defaults; see ``.env.example`` for what each does."""
 
     model_config = SettingsConfigDict(
@@ -73,6 +74,7 @@ class Settings(SourceSettings, BaseSettings):
     trade_mode: Literal["daily", "realtime"] = "daily"
     daily_sessions: Annotated[int, Field(ge=1, le=10)] = 4
     session_interval_hours: Annotated[int, Field(ge=1, le=24)] = 6
+    realtime_cycle_seconds: Annotated[int, Field(ge=10, le=600)] = 60
 
     db_path: Path | None = None
     lock_dir: Path | None = None
@@ -268,11 +270,8 @@ class Settings(SourceSettings, BaseSettings):
             raise ValueError(
                 f"KIS_ROUTE={self.kis_route}: a paper account trades at KRX alone; use KRX"
             )
-        low, base, high = (
-            self.position_min_allocation_pct,
-            self.position_base_allocation_pct,
-            self.position_max_allocation_pct,
-        )
+        low, base = self.position_min_allocation_pct, self.position_base_allocation_pct
+        high = self.position_max_allocation_pct
         if not low <= base <= high:
             raise ValueError(
                 f"POSITION_MIN_ALLOCATION_PCT={low}, POSITION_BASE_ALLOCATION_PCT={base}, "

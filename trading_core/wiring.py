@@ -21,6 +21,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from trading_core import policies
 from trading_core.adapters.account_claim import account_locks
 from trading_core.adapters.closed_hours import ClosedHoursBroker
 from trading_core.adapters.history_cache import HistoryCache
@@ -29,12 +30,12 @@ from trading_core.adapters.notifiers import LogNotifier, Notifiers
 from trading_core.adapters.session_cache import SessionCache
 from trading_core.clock import Clock, SystemClock
 from trading_core.errors import ConfigError, NotOffered
+from trading_core.model.decision import RealtimePolicy
 from trading_core.model.limits import Policy
 from trading_core.model.market import MarketGroup
 from trading_core.model.playbook import RefreshCause
 from trading_core.policies import budget_of as budget_of
 from trading_core.policies import policy_of as policy_of
-from trading_core.policies import prices_of, refreshes_of, source_config_of, watch_policy_of
 from trading_core.ports import (
     Archive,
     Broker,
@@ -103,6 +104,7 @@ class Runtime:
     sources: Sources = field(default_factory=Sources)
     language_model: LanguageModel | None = None
     refreshes: frozenset[RefreshCause] = frozenset()
+    realtime: RealtimePolicy = field(default_factory=RealtimePolicy)
 
 
 _shared: ContextVar[Runtime | None] = ContextVar("shared_runtime", default=None)
@@ -162,7 +164,8 @@ async def open_runtime(
             market_data=connection.market_data,
             planner=_planner(settings, model),
             language_model=model,
-            refreshes=refreshes_of(settings),
+            refreshes=policies.refreshes_of(settings),
+            realtime=policies.realtime_of(settings),
             notifier=_notifier(settings),
             lock=lock,
             claim=claim.hold,
@@ -170,7 +173,7 @@ async def open_runtime(
             archive=LocalArchive(settings.backup_path, count_rows),
             account_label=place.label,
             open_stream=connection.open_stream,
-            watch=watch_policy_of(settings),
+            watch=policies.watch_policy_of(settings),
             sources=await stack.enter_async_context(_sources(settings, connection)),
         )
         runtime = replace(runtime, **overrides) if overrides else runtime
@@ -219,7 +222,7 @@ def read_costs(days: int) -> dict[str, Any]:
 
     settings, at = load_settings(), SystemClock().now()
     store, model = open_store(settings), _provider(settings)
-    budget, prices = budget_of(settings), prices_of(settings)
+    budget, prices = budget_of(settings), policies.prices_of(settings)
     return cost_report(store, budget, at=at, days=days, model=model, prices=prices)
 
 
@@ -346,7 +349,7 @@ def _language_model(settings: Settings, store: Store) -> LanguageModel | None:
         # Quotas and bills run on real time, whatever time the market plays in.
         SystemClock(),
         budget=budget_of(settings),
-        prices=prices_of(settings),
+        prices=policies.prices_of(settings),
     )
 
 
@@ -373,15 +376,12 @@ def _provider(settings: Settings) -> LanguageModel | None:
 def _planner(settings: Settings, model: LanguageModel | None) -> Planner | None:
     if model is None:
         return None
-    return ModelPlanner(
-        model,
-        timeout_seconds=settings.planner_timeout_seconds,
-        max_output_tokens=settings.llm_max_output_tokens,
-    )
+    seconds, tokens = settings.planner_timeout_seconds, settings.llm_max_output_tokens
+    return ModelPlanner(model, timeout_seconds=seconds, max_output_tokens=tokens)
 
 
 def _sources(settings: Settings, connection: Any) -> AbstractAsyncContextManager[Sources]:
-    config = source_config_of(settings)
+    config = policies.source_config_of(settings)
     if config.is_empty:
         return nullcontext(Sources())
     from trading_core.adapters.sources.assembly import open_sources

@@ -22,7 +22,7 @@ from trading_core.model.limits import LlmBudget
 from trading_core.model.market import MarketGroup
 from trading_core.ports import PlanReply, PlanRequest
 from trading_core.rules.llm_prices import GEMINI_PRICES, call_cost
-from trading_core.rules.prompts import prompt_hash
+from trading_core.rules.prompt_budget import prompt_hash
 from trading_core.steps.ask import AccountedModel
 from trading_core.steps.model_planner import ModelPlanner
 

@@ -21,6 +21,7 @@ from tests.record_factories import (
     SESSION,
     make_backup,
     make_context,
+    make_cycle,
     make_decision,
     make_decision_review,
     make_difference,
@@ -110,6 +111,7 @@ class TestRoundTrips:
             assert db.equity_curve("KR", SESSION) == [make_equity()]
             assert db.halts() == [make_halt()]
             assert db.differences("KR", SESSION) == [make_difference()]
+            assert db.decision_cycles("KR", SESSION) == [make_cycle()]
             assert db.kill_rows() == [make_kill_row()]
             assert db.deployment_switches() == [make_switch()]
             assert db.llm_calls() == [make_llm_call()]
@@ -130,6 +132,15 @@ class TestRoundTrips:
         found = ask(store, lambda db: db.differences("KR", SESSION))
         assert [item.difference_id for item in found] == ["z", "a"]
         assert found[0] == first
+
+    def test_rounds_of_decisions_are_those_of_one_market_and_session_by_time(
+        self, store: Store
+    ) -> None:
+        later = make_cycle(at=AT + MINUTE, reason="")
+        append(store, later, make_cycle(), make_cycle(market="US"))
+        append(store, later, make_cycle(session=NEXT_DAY))
+        found = ask(store, lambda db: db.decision_cycles("KR", SESSION))
+        assert found == [make_cycle(), later]
 
     def test_one_order_is_found_by_its_intent_with_its_life_and_its_fills(
         self, store: Store

@@ -105,7 +105,7 @@ async def test_the_flow_catches_up_every_market(store: DuckStore) -> None:
     with shared(runtime):
         first, second = await memory.fn(), await memory.fn()
     assert first.is_completed()
-    assert "KR: 2 sessions; US: 1 sessions" in str(first.message)
+    assert "sessions computed: KR 2, US 1;" in str(first.message)
     assert second.message == "memory was up to date"
 
 
@@ -118,7 +118,7 @@ async def test_the_flow_says_which_market_was_left_as_it_is_and_why(store: DuckS
         state = await memory.fn()
     assert (state.name, state.is_failed()) == ("Incomplete", True)
     assert "KR was left as it is: A was traded in" in str(state.message)
-    assert "US: 1 sessions" in str(state.message)
+    assert "sessions computed: US 1;" in str(state.message)
 
 
 async def test_the_review_remembers_its_day(tmp_path: Path) -> None:

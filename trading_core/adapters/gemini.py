@@ -154,7 +154,10 @@ def _explain(error: Exception, model: str) -> tuple[str, bool]:
     from google.genai.errors import APIError
 
     if not isinstance(error, APIError):
-        message = f"Gemini could not be reached: {type(error).__name__}: {error}"
+        # The SDK reads JSON in a reply by itself, and some of it no reader takes.
+        is_reply = isinstance(error, ValueError | RecursionError)
+        what = "gave an unreadable reply" if is_reply else "could not be reached"
+        message = f"Gemini {what}: {type(error).__name__}: {error}"
         return message, any(kind.__name__ in _NOT_SENT for kind in type(error).__mro__)
     said = error.message or error.status or "no message"
     advice = {

@@ -66,12 +66,31 @@ class ScanLimits:
 
 @dataclass(frozen=True, slots=True)
 class PlanLimits:
-    """Bounds on a playbook and on the call that writes it."""
+    """Bounds on a playbook and on the call that writes it; 0 new positions or tokens is no limit.
+
+    ``prompt_tokens`` bounds the prompt as far as its required facts allow.
+    """
 
     max_scenarios_per_stock: int = 5
     max_allocation_pct: float = 10.0
     timeout_seconds: float = 60.0
     rules_on_failure: bool = True
+    max_new_positions: int = 20
+    prompt_tokens: int = 6_000
+
+
+@dataclass(frozen=True, slots=True)
+class LossGuardLimits:
+    """When recent losses stop entries, see ``rules.loss_guard``; 0 switches a part off.
+
+    Trades that closed in the last ``sessions`` count: ``losses`` losing ones of a symbol, or one
+    that lost ``loss_pct`` of its cost, stop the symbol; ``losing_sessions`` in a row the market.
+    """
+
+    sessions: int = 5
+    losses: int = 2
+    loss_pct: float = 8.0
+    losing_sessions: int = 3
 
 
 class SessionEnd(StrEnum):
@@ -311,3 +330,4 @@ class Policy:
     guards: GuardLimits = GuardLimits()
     unfilled: UnfilledPolicy = UnfilledPolicy()
     blackouts: tuple[BlackoutWindow, ...] = ()
+    losses: LossGuardLimits = LossGuardLimits()

@@ -14,7 +14,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, field_validator
 
 StockField = Literal[
     "price",
@@ -84,6 +84,14 @@ class RefreshCause(StrEnum):
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_value(cls, value: object) -> object:
+        # Pydantic reads true as the number 1, and nobody meant a threshold of 1 by it.
+        if isinstance(value, bool):
+            raise ValueError("true and false are no values here")
+        return value
+
 
 class Condition(_Strict):
     """``field op value``, compared exactly: a value equal to the bound does not match ``<``."""
@@ -149,11 +157,14 @@ class PlaybookDraft(_Strict):
 
 
 class LintNote(_Strict):
-    """One thing that lint dropped or repaired, and why."""
+    """One thing that was dropped or repaired, and why: by lint, or as unsafe (``reviewed``).
+
+    A note of kind ``context`` changed nothing: it says what the planner was shown.
+    """
 
     symbol: str
     scenario: int | None
-    kind: Literal["dropped", "repaired"]
+    kind: Literal["dropped", "repaired", "reviewed", "context"]
     reason: str
 
 

@@ -11,7 +11,8 @@ from trading_core.model.limits import PlanLimits, RiskLimits
 from trading_core.model.market import MarketGroup
 from trading_core.model.price import BookLevel
 from trading_core.rules.markets import currency_of, zone_of
-from trading_core.rules.prompts import MAX_HEADLINE, MAX_NAME, _fenced, _quoted
+from trading_core.rules.prompt_budget import fenced, quoted
+from trading_core.rules.prompt_sections import MAX_HEADLINE, MAX_NAME, number, plain_price
 
 MAX_RECENT = 5
 
@@ -51,10 +52,10 @@ def decision_prompt(
         f"# Position\n{_position(group, inputs)}",
     ]
     if inputs.instrument.name:
-        sections.append(_fenced("name", [_quoted(inputs.instrument.name, MAX_NAME)]))
+        sections.append(fenced("name", [quoted(inputs.instrument.name, MAX_NAME)]))
     if inputs.recent:
-        lines = [_quoted(text, MAX_HEADLINE) for text in inputs.recent[-MAX_RECENT:]]
-        sections.append(f"# Decided before\n{_fenced('decisions', lines)}")
+        lines = [quoted(text, MAX_HEADLINE) for text in inputs.recent[-MAX_RECENT:]]
+        sections.append(f"# Decided before\n{fenced('decisions', lines)}")
     sections.append(
         f"# Reply\nOne JSON object that fits the schema, with symbol "
         f'"{inputs.instrument.symbol}", and nothing else.'
@@ -68,25 +69,21 @@ def _moment(group: MarketGroup, at: datetime) -> str:
 
 
 def _stock(group: MarketGroup, inputs: DecisionInputs) -> str:
-    lines = [f"price: {inputs.price.normalize():f} {currency_of(group)}"]
-    lines += [f"{name}: {_number(inputs.fields.get(name, math.nan))}" for name in _SHOWN]
+    lines = [f"price: {plain_price(inputs.price)} {currency_of(group)}"]
+    lines += [f"{name}: {number(inputs.fields.get(name, math.nan), 2)}" for name in _SHOWN]
     if inputs.ask is not None or inputs.bid is not None:
         lines.append(f"best bid: {_level(inputs.bid)}; best ask: {_level(inputs.ask)}")
     return "\n".join(lines)
 
 
 def _position(group: MarketGroup, inputs: DecisionInputs) -> str:
-    lines = [f"cash_pct: {_number(inputs.cash_pct)} (of the equity in {currency_of(group)})"]
+    lines = [f"cash_pct: {number(inputs.cash_pct, 2)} (of the equity in {currency_of(group)})"]
     if inputs.held <= 0:
         return "\n".join([*lines, "held: nothing"])
-    gain = _number(inputs.fields.get("unrealized_pnl_pct", math.nan))
-    price = f"{inputs.average_price.normalize():f}"
+    gain = number(inputs.fields.get("unrealized_pnl_pct", math.nan), 2)
+    price = plain_price(inputs.average_price)
     return "\n".join([*lines, f"held: {inputs.held} at {price}; unrealized_pnl_pct: {gain}"])
 
 
 def _level(level: BookLevel | None) -> str:
-    return "-" if level is None else f"{level.price.normalize():f} x {level.quantity}"
-
-
-def _number(value: float) -> str:
-    return f"{value:.2f}" if math.isfinite(value) else "-"
+    return "-" if level is None else f"{plain_price(level.price)} x {level.quantity}"

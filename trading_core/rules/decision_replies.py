@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -15,6 +16,7 @@ from trading_core.model.limits import PlanLimits, RiskLimits
 from trading_core.model.playbook import (
     Action,
     Condition,
+    Outlook,
     Scenario,
     StopLossPct,
     TakeProfitPct,
@@ -23,6 +25,7 @@ from trading_core.rules import risk
 from trading_core.rules.compiled import ScenarioMatch
 from trading_core.rules.exits import DEFAULT_STOP_LOSS_PCT
 from trading_core.rules.lint import LOOSEST_STOP_LOSS_PCT
+from trading_core.rules.plan_review import entry_confidence
 from trading_core.rules.replies import json_object, plain_schema
 
 MAX_REASON = 300
@@ -84,13 +87,20 @@ def parse_decision(reply: ModelReply, *, symbol: str) -> TradeDecision:
 
 
 def settled(
-    decision: TradeDecision, *, held: int, limits: RiskLimits, plan: PlanLimits
+    decision: TradeDecision,
+    *,
+    held: int,
+    limits: RiskLimits,
+    plan: PlanLimits,
+    outlook: Outlook = Outlook.NEUTRAL,
+    banned: str = "",
 ) -> TradeDecision:
     """What may be acted on of a decision.
 
     Below the confidence threshold, and for a SELL of what is not held or a BUY of what is, it is
-    HOLD. A BUY gets a stop where it has none or one that is too loose, and its allocation is cut
-    to the cap; nothing ever gets looser.
+    HOLD. A BUY also needs what an entry of a playbook needs: enough confidence for the ``outlook``
+    and no reason in ``banned``. It gets a stop where it has none or one that is too loose, and its
+    allocation is cut to the cap; nothing ever gets looser.
     """
     if decision.action is Action.HOLD:
         return decision
@@ -101,18 +111,18 @@ def settled(
         return decision if held > 0 else decision.held_back("nothing is held")
     if held > 0:
         return decision.held_back("already held")
+    if banned:
+        return decision.held_back(f"not bought after recent losses: {banned}")
+    needed = entry_confidence(outlook, limits.confidence_threshold)
+    if decision.confidence < needed:
+        return decision.held_back(
+            f"confidence {decision.confidence} is below the {needed} of an entry, {outlook} outlook"
+        )
     stop = decision.stop_loss_pct
-    return TradeDecision(
-        symbol=decision.symbol,
-        action=Action.BUY,
-        confidence=decision.confidence,
-        rationale=decision.rationale,
+    return replace(
+        decision,
         stop_loss_pct=DEFAULT_STOP_LOSS_PCT if stop is None else max(stop, LOOSEST_STOP_LOSS_PCT),
-        take_profit_pct=decision.take_profit_pct,
         allocation_pct=min(decision.allocation_pct, plan.max_allocation_pct),
-        model=decision.model,
-        prompt_hash=decision.prompt_hash,
-        prompt_id=decision.prompt_id,
     )
 
 

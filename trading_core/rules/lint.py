@@ -154,7 +154,7 @@ def _lint_plan(
     for index, scenario in enumerate(plan):
         if never := _never(scenario.conditions):
             notes.add("dropped", index, never)
-        elif unfit := _unfit(scenario, price, limits) or _exposed(scenario, gaps):
+        elif unfit := _unfit(scenario, price, limits) or exposed(scenario, gaps):
             notes.add("dropped", index, unfit)
             gaps.append(scenario)
         else:
@@ -192,7 +192,7 @@ def _unfit(scenario: Scenario, price: float, limits: PlanLimits) -> str:
     return ""
 
 
-def _exposed(scenario: Scenario, gaps: Iterable[Scenario]) -> str:
+def exposed(scenario: Scenario, gaps: Iterable[Scenario]) -> str:
     """Why a BUY may not stay behind what was dropped; empty when it may.
 
     A dropped BUY of at least the same confidence stood in nobody's way.

@@ -134,7 +134,7 @@ def json_object(text: str) -> dict[str, Any]:
     if not bare:
         raise ReplyInvalid("the reply is empty")
     try:
-        reply = json.loads(bare)
+        reply = json.loads(bare, object_pairs_hook=_each_key_once)
     except json.JSONDecodeError as error:
         where = f"character {error.pos} of {len(bare)}"
         raise ReplyInvalid(f"the reply is not JSON: {error.msg} at {where}") from None
@@ -144,6 +144,16 @@ def json_object(text: str) -> dict[str, Any]:
     if not isinstance(reply, dict):
         raise ReplyInvalid(f"the reply is a JSON {type(reply).__name__}, not an object")
     return reply
+
+
+def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object that says a thing twice says two things, and nobody knows which is meant."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ReplyInvalid(f'the reply gives "{_short(twice)}" twice in one object')
+    return found
 
 
 def _outlook(raw: object, notes: _Notes) -> Outlook:

@@ -15,7 +15,7 @@ from decimal import Decimal
 from typing import Any
 
 from trading_core.model.journal import ContextEntry
-from trading_core.rules.prompts import estimate_tokens
+from trading_core.rules.prompt_budget import estimate_tokens
 
 SHORT = 4
 """As many clauses every entry gets before any entry gets more."""

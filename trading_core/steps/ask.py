@@ -34,7 +34,7 @@ from trading_core.model.limits import LlmBudget
 from trading_core.ports import LanguageModel, Record, Store, StoreWriter
 from trading_core.rules.llm_budget import budget_day, day_and_month, require_room, reusable
 from trading_core.rules.llm_prices import TokenPrice, call_cost
-from trading_core.rules.prompts import estimate_tokens, prompt_hash
+from trading_core.rules.prompt_budget import estimate_tokens, prompt_hash
 
 NO_PRICE = "no price is known for this model; only the number of calls is limited"
 NOT_COUNTED = "the provider counted no tokens; it is taken to have cost the most it could"

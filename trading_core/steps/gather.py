@@ -7,6 +7,7 @@ The store is read before the network is asked, never during.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,13 +19,13 @@ from zoneinfo import ZoneInfo
 from trading_core.errors import BrokerError, DataError
 from trading_core.model.audit import ScreenedRow
 from trading_core.model.journal import ContextEntry, ContextLayer, Scorecard
-from trading_core.model.limits import Policy
+from trading_core.model.limits import LossGuardLimits, Policy
 from trading_core.model.market import Instrument, MarketGroup
 from trading_core.model.playbook import Playbook
 from trading_core.model.portfolio import Holding
 from trading_core.model.price import Candidate, DailyBar, Ranking, RankRow
 from trading_core.model.sources import Gathered
-from trading_core.ports import Broker, MarketData, Store
+from trading_core.ports import Broker, MarketData, Store, StoreReader
 from trading_core.rules.calendar import (
     previous_session,
     require_session,
@@ -32,15 +33,20 @@ from trading_core.rules.calendar import (
     sessions_between,
 )
 from trading_core.rules.indicators import ANY_OPEN, PLAUSIBLE_OPEN, BarPanel
+from trading_core.rules.loss_guard import LossGuard, loss_guard
 from trading_core.rules.markets import zone_of
-from trading_core.rules.positions import fold_positions
-from trading_core.rules.prompts import HeldFacts, SessionFacts
+from trading_core.rules.positions import ClosedTrade, PositionBook, fold_positions
+from trading_core.rules.prompt_sections import HeldFacts, SessionFacts
 from trading_core.rules.scanner import dynamic_universe, scan_closed
 
 BARS = 120
 CONCURRENT_READS = 8
 RECENT_DAYS = 14
-MEMORY_LAYERS = (ContextLayer.L7, ContextLayer.L6, ContextLayer.L5, ContextLayer.L4)
+MEMORY_LAYERS = tuple(layer for layer in reversed(ContextLayer) if layer is not ContextLayer.L1)
+OWN_SCORECARDS = 5
+OTHER_SCORECARDS = 20
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +66,11 @@ class Universe:
 
 @dataclass(frozen=True, slots=True)
 class Recalled:
-    """What the store knew before planning began."""
+    """What the store knew before planning began.
+
+    ``scorecards`` are the newest of the market, and the newest one of each other market.
+    ``trades_problem`` says why past trades could not be read; then there are none here.
+    """
 
     stored: Playbook | None = None
     previous: Playbook | None = None
@@ -68,6 +78,8 @@ class Recalled:
     opened_on: Mapping[str, date] = field(default_factory=dict)
     scorecards: tuple[Scorecard, ...] = ()
     memory: tuple[ContextEntry, ...] = ()
+    closed: tuple[ClosedTrade, ...] = ()
+    trades_problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +106,7 @@ class PlanInputs:
     scorecards: tuple[Scorecard, ...] = ()
     memory: tuple[ContextEntry, ...] = ()
     outside: Gathered = field(default_factory=Gathered)
+    guard: LossGuard = field(default_factory=LossGuard)
 
     @property
     def instruments(self) -> dict[str, Instrument]:
@@ -118,17 +131,41 @@ def recall(store: Store, group: MarketGroup, session: date) -> Recalled:
     """One short read of everything the plan needs from the store."""
     market = group.value
     with store.read() as db:
-        book = fold_positions(db.fills(market), db.adopted_lots(market), db.splits(market))
+        book, problem = _trades(db, market)
+        own = db.scorecards(market, limit=OWN_SCORECARDS)
         return Recalled(
             stored=db.playbook(market, session),
             previous=db.latest_playbook(market, before=session),
             recently_traded=tuple(
                 db.recently_traded(market, since=session - timedelta(days=RECENT_DAYS))
             ),
-            opened_on={p.instrument.symbol: p.opened_on for p in book.open_positions},
-            scorecards=tuple(db.scorecards(market, limit=5)),
+            opened_on={p.instrument.symbol: p.opened_on for p in book.open_positions}
+            if book
+            else {},
+            scorecards=(*own, *_of_others(db.scorecards(limit=OTHER_SCORECARDS), market)),
             memory=tuple(entry for layer in MEMORY_LAYERS for entry in db.context(layer)),
+            closed=tuple(book.closed) if book else (),
+            trades_problem=problem,
         )
+
+
+def _trades(db: StoreReader, market: str) -> tuple[PositionBook | None, str]:
+    """The market's position book, or why it could not be made."""
+    try:
+        return fold_positions(db.fills(market), db.adopted_lots(market), db.splits(market)), ""
+    except Exception as error:
+        # Planning goes on without past trades; the order path reads them for itself and stops.
+        _log.warning("past trades of %s could not be read", market, exc_info=error)
+        return None, f"loss guard: no data ({type(error).__name__}); nothing is kept from buying"
+
+
+def _of_others(cards: Sequence[Scorecard], market: str) -> list[Scorecard]:
+    """The newest scorecard of each other market; ``cards`` are newest first."""
+    found: dict[str, Scorecard] = {}
+    for card in cards:
+        if card.market != market:
+            found.setdefault(card.market, card)
+    return list(found.values())
 
 
 async def gather(
@@ -193,7 +230,31 @@ async def gather(
         screened=tuple(scan.rows(group, session, at)),
         scorecards=recalled.scorecards,
         memory=recalled.memory,
+        guard=_guard(recalled, group, session, policy.losses),
     )
+
+
+def guard_of_losses(
+    store: Store, group: MarketGroup, session: date, limits: LossGuardLimits
+) -> LossGuard:
+    """What recent losses keep from buying in a session. Raises ``StoreBusy``."""
+    return _guard(recall(store, group, session), group, session, limits)
+
+
+def _guard(
+    recalled: Recalled, group: MarketGroup, session: date, limits: LossGuardLimits
+) -> LossGuard:
+    """What recent losses keep from buying; without data nothing, and it says so."""
+    if recalled.trades_problem or not limits.sessions:
+        return LossGuard(problem=recalled.trades_problem)
+    # Holidays come in rows, so twice the days and a fortnight hold as many sessions in any market.
+    first = session - timedelta(days=2 * limits.sessions + 14)
+    try:
+        days = sessions_between(group, first, session - timedelta(days=1))
+        return loss_guard(recalled.closed, [day.date for day in days], limits)
+    except (DataError, ArithmeticError, ValueError) as error:
+        _log.warning("the loss guard of %s failed", group, exc_info=error)
+        return LossGuard(problem=f"loss guard: failed ({type(error).__name__})")
 
 
 def with_always(rows: Sequence[RankRow], always: Sequence[Instrument]) -> Sequence[RankRow]:

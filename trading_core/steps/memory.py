@@ -38,8 +38,9 @@ class Remembered:
     failed: Mapping[MarketGroup, str] = field(default_factory=dict)
 
     def line(self) -> str:
-        """``KR: 2 sessions; 12 entries written, 3 forgotten``."""
-        parts = [f"{group}: {len(days)} sessions" for group, days in self.sessions.items() if days]
+        """``sessions computed: KR 2, US 1; 12 entries written, 3 forgotten``."""
+        anew = [f"{group} {len(days)}" for group, days in self.sessions.items() if days]
+        parts = [f"sessions computed: {', '.join(anew)}"] if anew else []
         parts += [f"{group} was left as it is: {why}" for group, why in self.failed.items()]
         if self.written or self.forgotten:
             parts.append(f"{self.written} entries written, {self.forgotten} forgotten")

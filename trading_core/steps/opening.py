@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from trading_core.errors import BrokerError
@@ -63,20 +63,51 @@ async def open_day(
     instruments = {instrument.symbol: instrument for instrument in bars}
     if len(group.markets) == 1:
         instruments |= {s: Instrument(s, group.markets[0]) for s in lacking if s not in instruments}
-    last = previous_session(group, session.date).date
-    panel = BarPanel.from_bars(
-        {instrument.symbol: series for instrument, series in bars.items()},
-        BARS,
-        last_session=last,
-        open_bounds=PLAUSIBLE_OPEN.get(group, ANY_OPEN),
-    )
     return TradingDay(
         group=group,
         session=session,
         compiled=compile_playbook(playbook),
-        history=IndicatorState.from_panel(panel),
+        history=_indicators(group, session, bars),
         instruments=instruments,
     )
+
+
+async def widen(
+    market_data: MarketData, history: History, day: TradingDay, more: Sequence[Instrument]
+) -> TradingDay:
+    """The day with the history of further instruments; one without bars has no indicators."""
+    lacking = [item for item in more if item.symbol not in day.instruments]
+    if not lacking:
+        return day
+    group, session = day.group, day.session
+    last = previous_session(group, session.date).date
+
+    async def one(instrument: Instrument) -> list[DailyBar]:
+        try:
+            return list(await market_data.daily_bars(instrument, until=last, count=BARS))
+        except BrokerError:
+            return []
+
+    series = await asyncio.gather(*map(one, lacking))
+    found = {item: bars for item, bars in zip(lacking, series, strict=True) if bars}
+    instruments = {**day.instruments, **{item.symbol: item for item in lacking}}
+    if not found:
+        return replace(day, instruments=instruments)
+    bars = {**history.load(group, session.date), **found}
+    history.save(group, session.date, bars)
+    return replace(day, instruments=instruments, history=_indicators(group, session, bars))
+
+
+def _indicators(
+    group: MarketGroup, session: Session, bars: Mapping[Instrument, Sequence[DailyBar]]
+) -> IndicatorState:
+    panel = BarPanel.from_bars(
+        {instrument.symbol: series for instrument, series in bars.items()},
+        BARS,
+        last_session=previous_session(group, session.date).date,
+        open_bounds=PLAUSIBLE_OPEN.get(group, ANY_OPEN),
+    )
+    return IndicatorState.from_panel(panel)
 
 
 async def _fetch(

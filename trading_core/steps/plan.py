@@ -1,4 +1,4 @@
-"""Before the open: draft a playbook, lint it, write it down.
+"""Before the open: draft a playbook, lint it, review it, write it down.
 
 The chain, each link only when the one before it gave nothing: the language model, the playbook of
 the session before, the rules, exits for what is held. Who wrote the playbook and why it had to be
@@ -7,7 +7,7 @@ them is recorded in it. The store is never open while the network is asked.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from trading_core.errors import PlannerError
@@ -17,9 +17,18 @@ from trading_core.model.market import MarketGroup
 from trading_core.model.playbook import LintNote, Playbook, PlaybookDraft, PlaybookSource
 from trading_core.ports import Broker, History, MarketData, Planner, PlanRequest, Store
 from trading_core.rules.calendar import previous_session
+from trading_core.rules.context_selector import (
+    Chosen,
+    Condition,
+    choose,
+    condition_before,
+    important_today,
+)
 from trading_core.rules.headlines import event_lines, headline_lines, reading_lines
 from trading_core.rules.lint import lint
-from trading_core.rules.prompts import build_prompt, known_symbols, prompt_hash
+from trading_core.rules.plan_review import ReviewBounds, review
+from trading_core.rules.prompt_budget import Composed, prompt_hash
+from trading_core.rules.prompts import compose_prompt, known_symbols
 from trading_core.rules.rule_planner import draft_by_rules, exit_only
 from trading_core.source_ports import Sources
 from trading_core.steps.gather import PlanInputs, Universe, gather, recall
@@ -118,7 +127,8 @@ async def draft_playbook(
     reason = NO_MODEL
     if planner is not None:
         try:
-            reply = await planner.draft(plan_request(inputs, policy, purpose))
+            shown = shown_for(inputs, policy)
+            reply = await planner.draft(plan_request(inputs, shown, purpose))
         except PlannerError as error:
             calls, reason = error.calls, f"{type(error).__name__}: {error}"
         else:
@@ -128,11 +138,13 @@ async def draft_playbook(
                 reply.draft,
                 reply.source,
                 policy,
-                notes=reply.notes,
+                notes=(*reply.notes, *shown.notes),
                 model=reply.model,
                 calls=calls,
             )
-            if playbook.stocks or not reply.draft.stocks:
+            # Entries that the review removed are no reason to try those of another playbook.
+            was_reviewed = any(note.kind == "reviewed" for note in playbook.notes)
+            if playbook.stocks or not reply.draft.stocks or was_reviewed:
                 return playbook, calls
             reason = "nothing of the model's draft was left after lint"
         carried = _carried_over(inputs, previous, policy, reason)
@@ -150,22 +162,73 @@ async def draft_playbook(
     return _playbook(inputs, draft, PlaybookSource.EXIT_ONLY, policy, reason), calls
 
 
-def plan_request(inputs: PlanInputs, policy: Policy, purpose: str = "plan") -> PlanRequest:
-    """The prompt and what a reply to it may name."""
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a model is shown for a plan, and why that: the condition and the chosen memories."""
+
+    prompt: Composed
+    condition: Condition
+    memory: tuple[Chosen, ...]
+
+    @property
+    def notes(self) -> tuple[LintNote, ...]:
+        """Why the prompt is as it is; no note without memories and cuts."""
+        reasons = [f"memory {chosen.why}" for chosen in self.memory]
+        if reasons:
+            reasons.insert(0, f"market condition: {self.condition}")
+        if self.prompt.cut:
+            reasons.append(f"prompt: {self.prompt.cut} lines cut to fit")
+        if self.prompt.is_over:
+            reasons.append(
+                f"prompt: its facts take {self.prompt.tokens} tokens, more than the budget of "
+                f"{self.prompt.budget}"
+            )
+        return tuple(
+            LintNote(symbol="", scenario=None, kind="context", reason=reason) for reason in reasons
+        )
+
+
+def shown_for(inputs: PlanInputs, policy: Policy) -> Shown:
+    """The prompt with the memories that the market's condition asks for."""
+    session, outside, group = inputs.facts.session, inputs.outside, inputs.group
+    condition = condition_before(
+        inputs.facts,
+        outside,
+        previous=previous_session(group, session).date,
+        scorecards=inputs.scorecards,
+        market=group.value,
+    )
+    memory = choose(
+        inputs.memory, condition.kind, market=group.value, session=session, at=inputs.at
+    )
     symbols = [instrument.symbol for instrument in inputs.by_importance]
-    prompt = build_prompt(
-        inputs.group,
+    guard = inputs.guard.among(symbols)
+    zone = inputs.facts.zone
+    # What is known to matter comes first, so that it is not cut.
+    events = sorted(outside.events, key=lambda e: (important_today([e], session, zone) == 0, e.at))
+    prompt = compose_prompt(
+        group,
         inputs.facts,
         candidates=inputs.candidates,
         holdings=inputs.held,
         limits=policy.plan,
         confidence_threshold=policy.risk.confidence_threshold,
+        loosest_stop_pct=policy.exits.atr_stop_loosest_pct,
         scorecards=inputs.scorecards,
-        memory=inputs.memory,
-        headlines=headline_lines(inputs.outside, inputs.at, symbols),
-        events=event_lines(inputs.outside, inputs.facts.zone),
-        readings=reading_lines(inputs.outside, inputs.at),
+        memory=[chosen.line for chosen in memory],
+        headlines=headline_lines(outside, inputs.at, symbols),
+        events=event_lines(replace(outside, events=tuple(events)), zone),
+        readings=reading_lines(outside, inputs.at),
+        important_events=max(1, important_today(events, session, zone)),
+        market_guard=guard.market,
+        guarded=guard.symbols,
     )
+    return Shown(prompt, condition, memory)
+
+
+def plan_request(inputs: PlanInputs, shown: Shown, purpose: str = "plan") -> PlanRequest:
+    """The prompt and what a reply to it may name."""
+    prompt = shown.prompt.text
     return PlanRequest(
         group=inputs.group,
         session=inputs.facts.session,
@@ -224,13 +287,21 @@ def _playbook(
     calls: tuple[LlmCall, ...] = (),
     prompt_id: str = "",
 ) -> Playbook:
-    """The draft after lint, whoever wrote it."""
-    linted, lint_notes = lint(
-        draft,
+    """The draft after lint and review, whoever wrote it."""
+    held = frozenset(h.instrument.symbol for h in inputs.holdings)
+    linted, lint_notes = lint(draft, prices=inputs.prices, held=held, limits=policy.plan)
+    bounds = ReviewBounds(
+        plan=policy.plan,
+        confidence_threshold=policy.risk.confidence_threshold,
+        loosest_stop_pct=policy.exits.atr_stop_loosest_pct,
+        total_allocation_pct=policy.guards.max_exposure_pct,
+        by_rules=source in (PlaybookSource.RULES, PlaybookSource.EXIT_ONLY),
+        guard=inputs.guard,
+        held=held,
         prices=inputs.prices,
-        held=frozenset(h.instrument.symbol for h in inputs.holdings),
-        limits=policy.plan,
+        atr_pct={c.instrument.symbol: c.atr_pct for c in inputs.candidates},
     )
+    linted, review_notes = review(linted, bounds)
     return Playbook(
         session=inputs.facts.session,
         market=inputs.group.value,
@@ -242,14 +313,14 @@ def _playbook(
         model=model,
         token_count=sum(call.input_tokens + call.output_tokens for call in calls),
         prompt_id=prompt_id or next((c.prompt_id or c.prompt_hash for c in calls[-1:]), ""),
-        notes=(*notes, *lint_notes, *_missing_sources(inputs)),
+        notes=(*notes, *lint_notes, *review_notes, *_missing(inputs)),
         fallback_reason=reason,
     )
 
 
-def _missing_sources(inputs: PlanInputs) -> tuple[LintNote, ...]:
-    """What the planner had to do without, and why."""
+def _missing(inputs: PlanInputs) -> tuple[LintNote, ...]:
+    """What the plan had to do without, and why."""
+    reasons = [*inputs.outside.reasons, *filter(None, [inputs.guard.problem])]
     return tuple(
-        LintNote(symbol="", scenario=None, kind="dropped", reason=reason)
-        for reason in inputs.outside.reasons
+        LintNote(symbol="", scenario=None, kind="dropped", reason=reason) for reason in reasons
     )

@@ -7,12 +7,13 @@ fills that happened, orders whose fate was unknown, holdings nobody planned.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
 
-from trading_core.model.journal import EquityPoint, ProtectionRow
+from trading_core.model.audit import DecisionFilter
+from trading_core.model.journal import Decision, EquityPoint, Json, ProtectionRow
 from trading_core.model.market import Instrument, MarketGroup
 from trading_core.model.order import (
     BrokerOrder,
@@ -199,6 +200,8 @@ def _close(
         ),
     )
     ordered = {record.intent.decision_id for record in known.orders.values()}
+    positions = known.positions()
+    held = {*positions, *(holding.instrument.symbol for holding in account.holdings)}
     halts = tx.halts()
     open_halts = [halt for halt in halts if halt.lifted_at is None]
     books = Books(
@@ -207,8 +210,8 @@ def _close(
         at=at,
         account=account,
         session_open_equity=curve[0].equity if curve else None,
-        positions=known.positions(),
-        protections=tx.protections(group),
+        positions=positions,
+        protections=tx.protections(group, held),
         orders=tuple(known.orders.values()),
         halts=risk.halts_for(open_halts, group=group, currency=account.currency),
         book=tuple({(r.session, r.order_no): r for r in book}.values()),
@@ -237,13 +240,15 @@ def _close(
         ),
         decided={d.decision_id: d for d in decisions if d.decision_id in ordered},
     )
-    guards = _guard_new_positions(tx, books, at)
+    guards = _guard_new_positions(tx, known, books, decisions)
     if guards:
         tx.append(ProtectionRow(group.value, session, guard) for guard in guards)
     return replace(books, protections={**books.protections, **{g.symbol: g for g in guards}})
 
 
-def _guard_new_positions(tx: StoreReader, books: Books, at: datetime) -> list[Protection]:
+def _guard_new_positions(
+    tx: StoreReader, known: Known, books: Books, decisions: Iterable[Decision]
+) -> list[Protection]:
     """Every open position has a guard: from its entry's plan, or the default one."""
     unguarded, guards = {}, []
     for symbol, position in books.positions.items():
@@ -251,26 +256,41 @@ def _guard_new_positions(tx: StoreReader, books: Books, at: datetime) -> list[Pr
         if guard is None or (guard.opened_at or guard.updated_at) < position.opened_at:
             unguarded[symbol] = position
         elif guard.opened_at is None:
-            guards.append(replace(guard, opened_at=position.opened_at, updated_at=at))
-    if not unguarded:
-        return guards
-    entries = {
-        record.intent.instrument.symbol: record.intent.decision_id
-        for record in tx.orders(books.group)
-        if record.intent.side is Side.BUY and record.filled_quantity
-    }
-    plans = {d.decision_id: d.context_snapshot for d in tx.decisions(books.group)}
+            guards.append(replace(guard, opened_at=position.opened_at, updated_at=books.at))
+    planned = [s for s, p in unguarded.items() if p.origin is PositionOrigin.STRATEGY]
+    plans = _entry_plans(tx, known, planned, decisions) if planned else {}
     for symbol, position in unguarded.items():
-        planned = position.origin is PositionOrigin.STRATEGY
-        plan = plans.get(entries.get(symbol, ""), {}) if planned else {}
+        plan = plans.get(symbol, {})
         guards.append(
             exits.new_protection(
                 symbol,
                 price=position.average_price,
-                at=at,
+                at=books.at,
                 opened_at=position.opened_at,
                 stop_loss_pct=plan.get("stop_loss_pct"),
                 take_profit_pct=plan.get("take_profit_pct"),
             )
         )
     return guards
+
+
+def _entry_plans(
+    tx: StoreReader, known: Known, symbols: Collection[str], decisions: Iterable[Decision]
+) -> dict[str, Json]:
+    """What was decided with the last entry of each symbol; nothing where it is not known."""
+    bought = {
+        fill.instrument.symbol: fill.intent_id
+        for fill in known.fills
+        if fill.side is Side.BUY and fill.instrument.symbol in symbols
+    }
+    entries = {
+        symbol: known.orders.get(intent_id) or tx.order(intent_id)
+        for symbol, intent_id in bought.items()
+    }
+    ids = {symbol: order.intent.decision_id for symbol, order in entries.items() if order}
+    plans = {decision.decision_id: decision.context_snapshot for decision in decisions}
+    older = tuple(sorted(set(ids.values()) - plans.keys()))
+    if older:
+        logged = tx.decision_log(DecisionFilter(ids=older))
+        plans |= {row.decision.decision_id: row.decision.context_snapshot for row in logged}
+    return {symbol: plans.get(decision_id, {}) for symbol, decision_id in ids.items()}

@@ -21,8 +21,9 @@ from trading_core.ports import Broker, History, MarketData, Planner, Store, Stor
 from trading_core.rules.calendar import Session
 from trading_core.rules.markets import currency_of, zone_of
 from trading_core.rules.trading_state import planning_stopped_by
+from trading_core.source_ports import Sources
 from trading_core.steps.gather import Universe, gather, recall
-from trading_core.steps.plan import draft_playbook
+from trading_core.steps.plan import NO_SOURCES, draft_playbook, with_outside
 
 FROM_SHARE, TO_SHARE = 0.5, 0.9
 """Midday is this part of the trading minutes; later than that a new plan has no time to work."""
@@ -99,6 +100,7 @@ async def refresh_session(
     universe: Universe,
     history: History,
     cause: RefreshCause,
+    sources: Sources = NO_SOURCES,
 ) -> Refreshed:
     """Ask the model again with the holdings and rankings of now; store what it says.
 
@@ -122,6 +124,7 @@ async def refresh_session(
         "of the one from before the open, for the rest of the session"
     )
     inputs = replace(inputs, facts=replace(inputs.facts, remark=remark))
+    inputs = await with_outside(inputs, store, sources)
     draft, calls = await draft_playbook(
         inputs, planner, None, policy=policy, purpose=f"refresh_{cause}"
     )

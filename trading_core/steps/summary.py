@@ -11,6 +11,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
+from trading_core.model.decision import DecisionCycle
 from trading_core.model.language import REUSED
 from trading_core.model.market import MarketGroup
 from trading_core.model.order import OrderRecord, OrderState
@@ -92,6 +93,7 @@ def _summarize(
     rates = {point.currency: won_rate(point.currency, point.krw_rate) for point in curve}
     counts = reader.counts(group, session)
     calls = reader.llm_calls(group, session)
+    cycles = reader.decision_cycles(group, session)
     card = reader.scorecard(group, session)
     backups = reader.backups()
     return {
@@ -102,9 +104,11 @@ def _summarize(
             "outlook": playbook.outlook.value if playbook else None,
             "stocks": len(playbook.stocks) if playbook else 0,
             "scenarios": playbook.scenario_count if playbook else 0,
-            "dropped": _dropped(playbook.notes) if playbook else 0,
+            "dropped": _noted(playbook.notes, "dropped") if playbook else 0,
+            "reviewed": _noted(playbook.notes, "reviewed") if playbook else 0,
             "fallback_reason": playbook.fallback_reason if playbook else "",
         },
+        "realtime": _cycles(cycles),
         "ticks": counts["ticks"],
         "observations": counts["observations"],
         "matches": counts["matches"],
@@ -141,6 +145,22 @@ def _summarize(
         "scorecard": plain(asdict(card)) if card else None,
         "backup": {"path": backups[0].path, "verified": backups[0].verified} if backups else None,
         "decisions_digest": digest(reader, group, session),
+    }
+
+
+def _cycles(cycles: Sequence[DecisionCycle]) -> Json | None:
+    """The rounds of asking a model during the session; None where there was none."""
+    if not cycles:
+        return None
+    last = cycles[-1]
+    return {
+        "cycles": len(cycles),
+        "asked": sum(cycle.asked for cycle in cycles),
+        "reused": sum(cycle.reused for cycle in cycles),
+        "failed": sum(cycle.failed for cycle in cycles),
+        "decided_by": last.decided_by.value,
+        "reason": last.reason,
+        "at": last.at.isoformat(),
     }
 
 
@@ -189,8 +209,8 @@ def _text(value: Decimal) -> str:
     return f"{value.normalize():f}" if value else "0"
 
 
-def _dropped(notes: tuple[LintNote, ...]) -> int:
-    return sum(note.kind == "dropped" for note in notes)
+def _noted(notes: tuple[LintNote, ...], kind: str) -> int:
+    return sum(note.kind == kind for note in notes)
 
 
 def _positions(

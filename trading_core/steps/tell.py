@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from trading_core.model.decision import DecidedBy, DecisionCycle
 from trading_core.model.difference import UNREPAIRED, Difference, DifferenceKind
 from trading_core.model.journal import Halt, Notification, Scorecard
 from trading_core.model.market import MarketGroup
@@ -221,6 +222,19 @@ def of_refresh(made: Refreshed, kept: Playbook, cause: RefreshCause, at: datetim
     text = f"playbook {kept.market} {kept.session}: the old one stays ({cause}): {made.reason}"
     name = f"refresh-{kept.market}-{kept.session}-{cause}"
     return _note(name, at, "playbook", "warning", text)
+
+
+def of_cycle(row: DecisionCycle) -> list[Notification]:
+    """Entries went over to the playbook; told once for each kind of reason in a session. Of a
+    halt people know already."""
+    if row.decided_by is not DecidedBy.PLAYBOOK or not row.reason:
+        return []
+    kind = row.reason.partition(":")[0]
+    if kind == "halted":
+        return []
+    text = f"{row.market} {row.session}: the playbook decides, not the model: {row.reason}"
+    name = f"realtime-{row.market}-{row.session}-{kind}"
+    return [_note(name, row.at, "realtime", "warning", text)]
 
 
 def of_scorecard(card: Scorecard, at: datetime) -> Notification:

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from trading_core.errors import ConfigError
 from trading_core.model.audit import ScreenedRow
+from trading_core.model.decision import REALTIME
 from trading_core.model.journal import Decision, MatchRow, ObservationRow
 from trading_core.model.limits import Policy
 from trading_core.model.market import MarketGroup
@@ -316,6 +317,8 @@ def _story(trail: _Trail) -> str | None:
     )
     when = trail.clock(decision.at)
     if record is None:
+        if decision.scenario_id == REALTIME:
+            return f"The model was asked at {when} and nothing is done: {decision.rationale}"
         return f"{decision.scenario_id} matched at {when} and was held back: {decision.rationale}"
     if record.filled_quantity:
         return f"It traded: {_traded(trail, [record])}"

@@ -15,20 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.gemini_stand_in import GOOD_DRAFT
-from tests.planning_fakes import AT, candidate, scorecard
+from tests.planning_fakes import candidate, scorecard
 from trading_core.errors import ReplyInvalid
-from trading_core.model.journal import ContextEntry, ContextLayer
 from trading_core.model.limits import PlanLimits
 from trading_core.model.market import MarketGroup
 from trading_core.model.playbook import Action, Outlook
-from trading_core.rules.prompts import (
-    HeldFacts,
-    SessionFacts,
-    build_prompt,
-    estimate_tokens,
-    known_symbols,
-    prompt_hash,
-)
+from trading_core.rules.prompt_budget import estimate_tokens, prompt_hash
+from trading_core.rules.prompt_sections import HeldFacts, SessionFacts
+from trading_core.rules.prompts import compose_prompt, known_symbols
 from trading_core.rules.replies import parse_draft, response_schema
 
 FACTS = SessionFacts(
@@ -49,7 +43,7 @@ def prompt(**given: Any) -> str:
         "holdings": [HELD],
         "limits": PlanLimits(max_scenarios_per_stock=4, max_allocation_pct=7.5),
     }
-    return build_prompt(MarketGroup.US, FACTS, **(base | given))
+    return compose_prompt(MarketGroup.US, FACTS, **(base | given)).text
 
 
 def test_the_prompt_tells_hours_holiday_limits_candidates_and_holdings() -> None:
@@ -59,22 +53,20 @@ def test_the_prompt_tells_hours_holiday_limits_candidates_and_holdings() -> None
     assert "At most 4 scenarios a stock" in text
     assert "allocation_pct is at most 7.5" in text
     assert "BUY below confidence 80" in text
-    assert "005930,70000,2.00,3.00,1.50,62.00,2.50,4.00,9.00,80.00,-0.50,40.00,momentum,3" in text
-    assert "000660,10,100,97.5,-2.50,3" in text
+    assert '005930,70000,2,3,1.5,62,2.5,4,9,80,-0.5,40,m,3,"Samsung"' in text
+    assert '000660,10,100,97.5,-2.5,3,"Hynix"' in text
     assert text.index("000660,70000") < text.index("005930,70000")  # the better score first
 
 
 def test_the_same_facts_in_another_order_give_the_same_prompt() -> None:
     rng = random.Random(7)
     candidates = [candidate(f"{n:06}", score=float(n % 3)) for n in range(12)]
-    memory = [ContextEntry(ContextLayer.L5, "2026-W09", f"k{n}", n, AT) for n in range(9)]
     cards = [scorecard(date(2026, 2, day)) for day in (24, 25, 26)]
     texts = set()
     for _ in range(5):
         rng.shuffle(candidates)
-        rng.shuffle(memory)
         rng.shuffle(cards)
-        texts.add(prompt(candidates=candidates, memory=memory, scorecards=cards))
+        texts.add(prompt(candidates=candidates, scorecards=cards))
     assert len(texts) == 1
     assert len({prompt_hash(text) for text in texts}) == 1
     assert prompt_hash(prompt()) != prompt_hash(prompt(confidence_threshold=90))
@@ -82,8 +74,8 @@ def test_the_same_facts_in_another_order_give_the_same_prompt() -> None:
 
 def test_missing_indicators_are_shown_as_missing_and_not_as_numbers() -> None:
     text = prompt(candidates=[candidate("005930", rsi=math.nan, momentum=math.inf)])
-    assert "005930,70000,2.00,3.00,1.50,-,2.50,4.00,9.00,-,-0.50" in text
-    assert "nan" not in text.lower().split("# names")[0]
+    assert "005930,70000,2,3,1.5,-,2.5,4,9,-,-0.5" in text
+    assert "nan" not in text.lower()
 
 
 def test_text_from_outside_cannot_leave_its_fence() -> None:
@@ -91,12 +83,12 @@ def test_text_from_outside_cannot_leave_its_fence() -> None:
     text = prompt(
         candidates=[candidate("005930", name=attack)],
         headlines=[attack],
-        memory=[ContextEntry(ContextLayer.L6, "2026-03-02", "note", attack, AT)],
+        memory=[attack],
         scorecards=[scorecard(date(2026, 2, 27), [attack])],
     )
     assert text.count("\n# Rules\n") == 1
     lines = text.splitlines()
-    assert lines.count("</data>") == sum(line.startswith("<data ") for line in lines) == 4
+    assert lines.count("</data>") == sum(line.startswith("<data ") for line in lines) == 5
     assert not any("</data>" in line for line in lines if line != "</data>")
 
 
@@ -105,11 +97,11 @@ def test_past_sessions_and_memory_appear_when_there_are_some() -> None:
     assert "# Past sessions" not in prompt()
     text = prompt(
         scorecards=[scorecard(date(2026, 2, 27), ["late entries lose"])],
-        memory=[ContextEntry(ContextLayer.L5, "2026-W08", "weekly_pnl", 12.5, AT)],
+        memory=["L5 2026-W08 weekly_pnl: 12.5"],
     )
-    assert "KR,2026-02-27,1185 KRW,2,1,1,0,100.00,84.00" in text
+    assert "KR,2026-02-27,1185 KRW,2,1,1,0,100,84" in text
     assert "late entries lose" in text
-    assert "L5 2026-W08 weekly_pnl = 12.5" in text
+    assert "L5 2026-W08 weekly_pnl: 12.5" in text
 
 
 def test_the_token_estimate_counts_digits_and_wide_characters_one_by_one() -> None:
@@ -173,6 +165,9 @@ def test_an_outlook_in_other_letters_is_understood() -> None:
         {"conditions": [{"field": "moon_phase", "op": "<", "value": 1}]},
         {"conditions": [{"field": "rsi", "op": "==", "value": 1}]},
         {"conditions": [{"field": "rsi", "op": "<", "value": "low"}]},
+        {"conditions": [{"field": "rsi", "op": "<", "value": True}]},
+        {"confidence": True},
+        {"allocation_pct": True},
         {"action": "REDUCE_ALL"},
         {"confidence": 101},
         {"confidence": "high"},
@@ -193,6 +188,12 @@ def test_a_number_that_is_not_finite_costs_its_scenario() -> None:
     draft, notes = parse_draft(text, known_symbols=KNOWN)
     assert [s.action for s in draft.stocks[0].scenarios] == [Action.SELL]
     assert len(notes) == 1
+
+
+def test_a_thing_said_twice_in_one_object_is_no_reply() -> None:
+    text = '{"stocks": [{"symbol": "005930", "symbol": "000660", "scenarios": []}]}'
+    with pytest.raises(ReplyInvalid, match='gives "symbol" twice'):
+        parse_draft(text, known_symbols=KNOWN)
 
 
 def test_unknown_fields_are_dropped_with_a_note_and_the_scenario_stays() -> None:

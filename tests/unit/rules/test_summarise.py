@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trading_core.model.journal import ContextEntry, ContextLayer
-from trading_core.rules.prompts import estimate_tokens
+from trading_core.rules.prompt_budget import estimate_tokens
 from trading_core.rules.summarise import MAX_WORDS, clauses, summarise
 
 AT = datetime(2026, 11, 20, tzinfo=UTC)

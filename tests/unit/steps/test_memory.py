@@ -80,7 +80,7 @@ def test_every_layer_is_computed_from_what_was_traded(store: DuckStore) -> None:
     assert (week["wins"], week["losses"], week["average_holding_minutes"]) == (1, 1, 30.0)
     assert week["hit_rates"][0]["confidence"] == "80-89"
     assert done.written == len(everything(store))
-    assert "KR: 2 sessions" in done.line()
+    assert "sessions computed: KR 2;" in done.line()
 
 
 def test_the_planner_behind_a_trade_is_remembered(store: DuckStore) -> None:

@@ -131,7 +131,7 @@ async def test_a_source_that_fails_leaves_a_note_and_no_data_is_called_that() ->
     assert "news: no data, which is not good news and not bad news" in prompt
     assert "markets: no data" in prompt
     assert "401" not in prompt
-    assert "neutral" not in prompt.split("# Names and news")[1].lower()
+    assert "neutral" not in prompt.split("# Session")[1].lower()
 
 
 async def test_the_rules_plan_the_same_whatever_the_sources_do() -> None:

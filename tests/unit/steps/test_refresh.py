@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from datetime import date, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -32,9 +34,12 @@ from trading_core.model.playbook import (
     Scenario,
     StockPlan,
 )
+from trading_core.model.sources import Headline
 from trading_core.rules import calendar
 from trading_core.rules.calendar import Session
+from trading_core.source_ports import Sources
 from trading_core.steps.gather import Universe
+from trading_core.steps.plan import NO_SOURCES
 from trading_core.steps.refresh import Refreshed, claim, refresh_session
 
 KR = MarketGroup.KR
@@ -84,7 +89,7 @@ def a_draft(symbol: str) -> PlaybookDraft:
     buy = Scenario(
         conditions=(Condition(field="volume_ratio", op=">", value=2.0),),
         action=Action.BUY,
-        confidence=85,
+        confidence=95,
         allocation_pct=5.0,
         stop_loss_pct=-3.0,
         take_profit_pct=6.0,
@@ -95,7 +100,10 @@ def a_draft(symbol: str) -> PlaybookDraft:
 
 
 async def refresh(
-    store: DuckStore, planner: FakePlanner, history: FakeHistory | None = None
+    store: DuckStore,
+    planner: FakePlanner,
+    history: FakeHistory | None = None,
+    sources: Sources = NO_SOURCES,
 ) -> Refreshed:
     return await refresh_session(
         store,
@@ -109,7 +117,26 @@ async def refresh(
         universe=Universe(),
         history=history or FakeHistory(),
         cause=MIDDAY,
+        sources=sources,
     )
+
+
+class Wire:
+    """A news provider with one headline of the last hour."""
+
+    name = "wire"
+
+    async def headlines(self, *_: object, at: datetime, **__: object) -> AsyncIterator[Any]:
+        yield [
+            Headline(
+                title="Chip makers fall at noon",
+                symbol=None,
+                published_at=at - timedelta(minutes=30),
+                fetched_at=at,
+                source="wire",
+                market="KR",
+            )
+        ]
 
 
 # --- when it is due ---
@@ -195,6 +222,13 @@ async def test_the_model_is_told_that_the_session_is_on_and_why(store: DuckStore
     assert request.purpose == "refresh_midday"
     assert "now: 12:54" in request.prompt
     assert "half of the session" in request.prompt
+
+
+async def test_the_model_reads_what_the_sources_say_now(store: DuckStore) -> None:
+    planner = FakePlanner(a_draft("000010"))
+    await refresh(store, planner, sources=Sources(news=(Wire(),)))
+    [request] = planner.requests
+    assert "Chip makers fall at noon" in request.prompt
 
 
 @pytest.mark.parametrize("error", [PlannerTimeout("late"), BudgetExhausted("none left")])

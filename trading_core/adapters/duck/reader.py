@@ -182,8 +182,12 @@ class DuckReader(SourceQueries, LlmQueries, MemoryQueries):
     def splits(self, market: str) -> Sequence[Split]:
         return self._select(book_rows.SPLITS, Where(market=market), "t.split_at, t.split_id")
 
-    def protections(self, market: str) -> dict[str, Protection]:
+    def protections(
+        self, market: str, symbols: Collection[str] | None = None
+    ) -> dict[str, Protection]:
         where = Where(market=market)
+        if symbols is not None:
+            where.also("list_contains(?::VARCHAR[], symbol)", list(symbols))
         columns = rows.PROTECTIONS.select("t")
         found = self._rows(
             f"SELECT {columns} FROM guards t {where} ORDER BY symbol", where.parameters
