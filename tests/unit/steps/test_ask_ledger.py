@@ -308,7 +308,7 @@ def test_of_many_who_ask_at_once_only_as_many_are_served_as_the_limit_allows(
     start = threading.Barrier(6)
 
     def one(name: str) -> None:
-        desk = Desk(LlmBudget(calls_per_day=2), store=DuckStore(path))
+        desk = Desk(replace(NO_LIMIT, calls_per_day=2), store=DuckStore(path))
         start.wait()
         try:
             asyncio.run(desk.ask(name))
