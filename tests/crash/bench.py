@@ -96,7 +96,7 @@ def _play(schedule: Schedule, home: Path) -> Outcome:
         for life in (*schedule.lives, *[Life()] * STARTS_AGAIN):
             admin.post("/twin/faults", json={"rules": list(life.faults)}).raise_for_status()
             finished = _live(life, home, twin, outcome)
-            rules = twin.fired(admin)
+            rules = [*twin.forgotten(), *twin.fired(admin)]
             outcome.faults += sum(rule["fired"] for rule in rules)
             twice += sum(
                 rule["fired"]
@@ -176,6 +176,7 @@ class Twin:
         self._tape, self._home = tape, home
         self._port = 0
         self._child = 0
+        self._forgotten: list[dict[str, Any]] = []
         self.url = ""
 
     def __enter__(self) -> Twin:
@@ -187,8 +188,15 @@ class Twin:
 
     def restart(self) -> None:
         """Cut its power and switch it on again; the faults in force are gone."""
+        with httpx.Client(base_url=self.url, trust_env=False) as admin:
+            self._forgotten += self.fired(admin)
         self._kill()
         self._start()
+
+    def forgotten(self) -> list[dict[str, Any]]:
+        """What its faults had done before it was restarted, told once."""
+        told, self._forgotten = self._forgotten, []
+        return told
 
     def fired(self, admin: httpx.Client) -> list[dict[str, Any]]:
         rules: list[dict[str, Any]] = admin.get("/twin/faults").json()["rules"]
