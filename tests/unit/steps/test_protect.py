@@ -335,14 +335,8 @@ class ScriptedStream:
         await asyncio.Event().wait()
 
 
-async def watched(desk, stream, passes, *, policy=None, market_data=None, seconds=0.2):
-    """Let a lookout run for so many real seconds; ``passes`` are the moments of its passes."""
-    clock = QuickClock(desk.stage.venue.now)
-
-    async def one_pass():
-        passes.append(clock.now())
-
-    out = Lookout(
+def lookout_of(desk, stream, clock, one_pass, *, market_data=None, policy=None):
+    return Lookout(
         desk.sentinel,
         Progress(),
         session=desk.stage.session,
@@ -353,6 +347,16 @@ async def watched(desk, stream, passes, *, policy=None, market_data=None, second
         write_down=lambda: None,
         policy=policy or WatchPolicy(poll_every=timedelta(hours=2)),
     )
+
+
+async def watched(desk, stream, passes, *, policy=None, market_data=None, seconds=0.2):
+    """Let a lookout run for so many real seconds; ``passes`` are the moments of its passes."""
+    clock = QuickClock(desk.stage.venue.now)
+
+    async def one_pass():
+        passes.append(clock.now())
+
+    out = lookout_of(desk, stream, clock, one_pass, market_data=market_data, policy=policy)
     async with beside(*out.works):
         await asyncio.sleep(seconds)
     return out
@@ -415,9 +419,46 @@ async def test_where_nothing_is_streamed_the_poll_finds_the_breach(floor):
     assert passes
 
 
+class ClockOfPrints:
+    """Goes on only after the stream has told one more price; ``goes`` times, then it stands.
+
+    Whatever the machine is busy with, there is a print a second before each moment waited for.
+    """
+
+    runs = True
+
+    def __init__(self, at, quote, goes):
+        self._at, self._quote, self._left = at, quote, goes
+        self._prints, self.stands = asyncio.Queue(), asyncio.Event()
+
+    def now(self):
+        return self._at
+
+    async def sleep_until(self, at):
+        self._at = at - timedelta(seconds=1)
+        self._prints.put_nowait(replace(self._quote, at=self._at))
+        await self._prints.join()
+        self._at, self._left = at, self._left - 1
+        if not self._left:
+            self.stands.set()
+            await asyncio.Event().wait()
+
+    @asynccontextmanager
+    async def open(self):
+        yield self
+
+    async def follow(self, instruments):
+        return ()
+
+    async def events(self):
+        while True:
+            yield await self._prints.get()
+            self._prints.task_done()
+
+
 async def test_what_the_stream_told_lately_is_not_polled(floor):
     desk = await bought(floor)
-    quote = desk.stage.venue.quote("A")
+    clock = ClockOfPrints(desk.stage.venue.now, desk.stage.venue.quote("A"), goes=20)
     asked = []
 
     class Counting:
@@ -425,14 +466,12 @@ async def test_what_the_stream_told_lately_is_not_polled(floor):
             asked.append([item.symbol for item in instruments])
             return {}
 
-    # The market's clock makes 200 s of it: the print is old after the first poll's ten.
-    class Steady(ScriptedStream):
-        async def events(self):
-            while True:
-                yield quote
-                await asyncio.sleep(0.002)
+    async def no_pass():
+        pass
 
-    await watched(desk, Steady(), [], policy=WatchPolicy(), market_data=Counting(), seconds=0.1)
+    out = lookout_of(desk, clock, clock, no_pass, market_data=Counting(), policy=WatchPolicy())
+    async with beside(*out.works), asyncio.timeout(30):
+        await clock.stands.wait()
     assert asked == []
 
 
