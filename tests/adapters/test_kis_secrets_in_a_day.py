@@ -67,7 +67,7 @@ async def test_nothing_secret_is_written_on_a_day_of_trading(tmp_path, caplog, m
     venue = SimulatedExchange(tape, [account], at=tape.hours.open_at + timedelta(minutes=30))
     faults = FaultPlan()
     twin = await serve(venue, faults=faults)
-    monkeypatch.setattr(wiring, "REAL_URL", twin.base_url)
+    monkeypatch.setattr(wiring.broker, "REAL_URL", twin.base_url)
     settings = wiring.configure(
         kis_app_key=APP_KEY, kis_app_secret=APP_SECRET, kis_account_no=ACCOUNT, mode="live",
         ouroboros_home=tmp_path, enabled_markets=(KR,), rate_limit_rps=20.0,

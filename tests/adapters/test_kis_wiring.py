@@ -5,11 +5,11 @@ from unittest.mock import sentinel
 import pytest
 
 from tests.kis_stand_in import ACCOUNT, APP_KEY, APP_SECRET, NOW
-from trading_core import wiring
 from trading_core.adapters.kis import connection
 from trading_core.adapters.kis.tr_table import Query
 from trading_core.clock import FixedClock
 from trading_core.errors import ConfigError
+from trading_core.wiring import broker, configure
 
 KEYS = {"kis_app_key": APP_KEY, "kis_app_secret": APP_SECRET, "kis_account_no": ACCOUNT}
 
@@ -26,9 +26,9 @@ def opened(monkeypatch, tmp_path):
     monkeypatch.setattr(connection, "open_kis", open_kis)
 
     def of(**changes):
-        settings = wiring.configure(ouroboros_home=tmp_path, **changes)
-        place = wiring._Place.of(settings)
-        assert wiring._connect(settings, place, FixedClock(NOW)) is sentinel.connection
+        settings = configure(ouroboros_home=tmp_path, **changes)
+        place = broker.Place.of(settings)
+        assert broker.connect(settings, place, FixedClock(NOW)) is sentinel.connection
         return asked
 
     return of

@@ -76,7 +76,7 @@ def copied(tmp_path: Path) -> Path:
             "import prefect",
             "the library knows nothing of its orchestrator",
         ),
-        ("trading_core/wiring.py", "import flows.tick", "flows call tasks"),
+        ("trading_core/wiring/runtime.py", "import flows.tick", "flows call tasks"),
         ("tasks/trading.py", "import flows.tick", "flows call tasks"),
         (
             "dashboards/__init__.py",

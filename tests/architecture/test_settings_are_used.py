@@ -42,7 +42,7 @@ def attributes_of(tree: ast.AST, owner: str) -> set[str]:
 def read_settings() -> set[str]:
     """Fields read as ``settings.x``, directly or through a property of the settings."""
     files = [
-        ROOT / "trading_core" / "wiring.py",
+        *(ROOT / "trading_core" / "wiring").rglob("*.py"),
         ROOT / "trading_core" / "policies.py",
         *(ROOT / "flows").rglob("*.py"),
         *(ROOT / "dashboards").rglob("*.py"),

@@ -15,17 +15,17 @@ from trading_core.model.playbook import RefreshCause
 from trading_core.policies import budget_of, prices_of, refreshes_of
 from trading_core.rules.llm_prices import GEMINI_PRICES, OPENAI_PRICES
 from trading_core.settings import Settings, load_settings
-from trading_core.wiring import _language_model, _planner
+from trading_core.wiring.mind import language_model_of, planner_of
 
 
 def model_of(settings: Settings) -> object:
-    made = _language_model(settings, DuckStore(":memory:"))
+    made = language_model_of(settings, DuckStore(":memory:"))
     return None if made is None else made._model  # type: ignore[attr-defined]
 
 
 def test_without_a_key_there_is_no_model_and_no_planner() -> None:
     assert model_of(load_settings()) is None
-    assert _planner(load_settings(), None) is None
+    assert planner_of(load_settings(), None) is None
 
 
 def test_a_key_of_gemini_is_enough() -> None:
