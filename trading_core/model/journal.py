@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from trading_core.model.market import Currency, Instrument
-from trading_core.model.portfolio import Protection
+from trading_core.model.portfolio import Account, Protection
 
 Json = dict[str, Any]
 
@@ -96,6 +96,7 @@ class HaltKind(StrEnum):
     INVARIANT = "invariant"
     WATCHDOG = "watchdog"
     KILL = "kill"
+    RESTORE = "restore"
 
 
 class HaltLevel(StrEnum):
@@ -199,6 +200,20 @@ class EquityPoint:
     holdings_value: Decimal
     equity: Decimal
     krw_rate: Decimal | None = None
+
+    @classmethod
+    def of(cls, account: Account, market: str, session: date, at: datetime) -> EquityPoint:
+        """Where an account stands, as a row of the session of a market group."""
+        return cls(
+            market=market,
+            session=session,
+            at=at,
+            currency=account.currency,
+            cash=account.cash,
+            holdings_value=account.equity - account.cash,
+            equity=account.equity,
+            krw_rate=account.krw_rate,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,6 @@ from trading_core.model.journal import (
 from trading_core.model.limits import RiskLimits
 from trading_core.model.market import MarketGroup
 from trading_core.model.order import OrderRecord, OrderState
-from trading_core.model.portfolio import Account
 from trading_core.ports import Broker, Store, StoreReader, StoreWriter
 from trading_core.rules import risk
 from trading_core.rules.markets import currency_of
@@ -121,32 +120,19 @@ async def check_breaker(
     if not all(holding.last_price > 0 for holding in account.holdings):
         return None
     with store.write() as tx:
-        curve = tx.equity_curve(group, session)
+        curve, halts = tx.equity_curve(group, session), tx.halts()
+        standing = [halt for halt in halts if halt.lifted_at is None]
         state = risk.RiskState(
             account=account,
             session_open_equity=curve[0].equity if curve else None,
-            halts=halts_for(tx.open_halts(), group=group, currency=account.currency),
-            accepted_pnl_pct=accepted_pnl_pct(
-                tx.halts(), currency=account.currency, session=session
-            ),
+            halts=halts_for(standing, group=group, currency=account.currency),
+            accepted_pnl_pct=accepted_pnl_pct(halts, currency=account.currency, session=session),
         )
         tripped = risk.breaker(state, limits, session=session, at=at)
         if tripped is not None:
             # The loss itself too: it is what a person accepts who lifts this.
-            tx.append([tripped, _equity(account, group, session, at)])
+            tx.append([tripped, EquityPoint.of(account, group.value, session, at)])
     return tripped
-
-
-def _equity(account: Account, group: MarketGroup, session: date, at: datetime) -> EquityPoint:
-    return EquityPoint(
-        market=group.value,
-        session=session,
-        at=at,
-        currency=account.currency,
-        cash=account.cash,
-        holdings_value=account.equity - account.cash,
-        equity=account.equity,
-    )
 
 
 def watchdog_halt(store: Store, *, scope: str, reason: str, at: datetime) -> Halt:

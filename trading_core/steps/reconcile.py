@@ -163,23 +163,12 @@ def _close(
     # A holding without a price would look like a loss of all it is worth.
     priced = all(holding.last_price > 0 for holding in account.holdings)
     if priced:
-        tx.append(
-            [
-                EquityPoint(
-                    market=group.value,
-                    session=session,
-                    at=at,
-                    currency=account.currency,
-                    cash=account.cash,
-                    holdings_value=account.equity - account.cash,
-                    equity=account.equity,
-                    krw_rate=account.krw_rate,
-                )
-            ]
-        )
+        tx.append([EquityPoint.of(account, group.value, session, at)])
     curve = tx.equity_curve(group, session) if priced else ()
     decisions = tx.decisions(group, session)
-    adopted = tuple(adopted)
+    adopted, orders = tuple(adopted), tuple(known.orders.values())
+    # A day may have been asked for twice; what was said last is what holds.
+    book = tuple({(row.session, row.order_no): row for row in book}.values())
     differences, raised = write_differences(
         tx,
         Evidence(
@@ -187,8 +176,8 @@ def _close(
             session,
             at,
             account,
-            book=tuple({(r.session, r.order_no): r for r in book}.values()),
-            orders=tuple(known.orders.values()),
+            book=book,
+            orders=orders,
             fills=[fill for fill in known.fills if fill.session == session],
             uncovered=known.shares.uncovered,
             curve=curve,
@@ -199,7 +188,7 @@ def _close(
             settled=repairs.answered,
         ),
     )
-    ordered = {record.intent.decision_id for record in known.orders.values()}
+    ordered = {record.intent.decision_id for record in orders}
     positions = known.positions()
     held = {*positions, *(holding.instrument.symbol for holding in account.holdings)}
     halts = tx.halts()
@@ -212,9 +201,9 @@ def _close(
         session_open_equity=curve[0].equity if curve else None,
         positions=positions,
         protections=tx.protections(group, held),
-        orders=tuple(known.orders.values()),
+        orders=orders,
         halts=risk.halts_for(open_halts, group=group, currency=account.currency),
-        book=tuple({(r.session, r.order_no): r for r in book}.values()),
+        book=book,
         last_decisions={
             d.instrument.symbol: str(d.context_snapshot.get("fingerprint", "")) for d in decisions
         },
@@ -228,7 +217,7 @@ def _close(
             account,
             session=session,
             at=at,
-            orders=known.orders.values(),
+            orders=orders,
             fills=known.fills,
             closed=known.shares.closed,
             splits=known.splits,

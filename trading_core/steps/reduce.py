@@ -155,7 +155,7 @@ def _verdict(
     decision = Decision(
         decision_id=hashlib.sha256(key.encode()).hexdigest()[:32],
         at=at,
-        market=instrument.market.value,
+        market=books.group.value,
         session=session,
         instrument=instrument,
         action=Side.SELL.value,

@@ -7,13 +7,15 @@ from datetime import date, timedelta
 import pytest
 
 from tests.record_factories import AT, make_decision
-from tests.trading_fakes import MakeFloor, playbook, still, when
+from tests.trading_fakes import MakeFloor, busy, playbook, still, when
 from tests.unit.twin.handmade_tape import minute
 from trading_core.adapters.duck.store import DuckStore
 from trading_core.errors import ConfigError
 from trading_core.model.audit import DecisionFilter
 from trading_core.model.market import MarketGroup
+from trading_core.model.order import Side
 from trading_core.steps.decision_log import MAX_NOTE, decision_log, review
+from trading_core.steps.reduce import way_out
 
 US = MarketGroup.US
 US_SESSION = date(2025, 9, 3)
@@ -99,4 +101,19 @@ async def test_the_same_is_true_of_a_group_of_several_exchanges(tmp_path):
     for n in range(2, 12):
         await desk.tick(opened + timedelta(minutes=n))
     [decision] = desk.decisions("A")
+    assert (decision.market, decision.instrument.market.value) == ("US", "US_NASDAQ")
+
+
+async def test_a_sale_that_gets_out_of_everything_is_logged_under_the_group_too(tmp_path):
+    desk = MakeFloor(tmp_path)(
+        {"A": busy(*[100] * 99)}, playbook({}, group=US), group=US, session=US_SESSION, base=100.0
+    )
+    venue = desk.venue
+    venue.advance_to(desk.session.open_at + timedelta(minutes=1))
+    desk.by_hand(Side.BUY, 3, 101)
+    at = desk.session.open_at + timedelta(minutes=5)
+    venue.advance_to(at)
+    books, quotes = await desk.books(at), {"A": venue.quote("A")}
+    out = way_out(books, quotes, (), desk.policy, because="enough", at=at)
+    [decision] = [verdict.decision for verdict in out.plan.verdicts]
     assert (decision.market, decision.instrument.market.value) == ("US", "US_NASDAQ")
