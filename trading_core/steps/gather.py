@@ -230,7 +230,7 @@ async def gather(
         screened=tuple(scan.rows(group, session, at)),
         scorecards=recalled.scorecards,
         memory=recalled.memory,
-        guard=_guard(recalled, group, session, policy.losses),
+        guard=_guard(recalled.closed, recalled.trades_problem, group, session, policy.losses),
     )
 
 
@@ -238,20 +238,26 @@ def guard_of_losses(
     store: Store, group: MarketGroup, session: date, limits: LossGuardLimits
 ) -> LossGuard:
     """What recent losses keep from buying in a session. Raises ``StoreBusy``."""
-    return _guard(recall(store, group, session), group, session, limits)
+    with store.read() as db:
+        book, problem = _trades(db, group.value)
+    return _guard(book.closed if book else (), problem, group, session, limits)
 
 
 def _guard(
-    recalled: Recalled, group: MarketGroup, session: date, limits: LossGuardLimits
+    closed: Sequence[ClosedTrade],
+    problem: str,
+    group: MarketGroup,
+    session: date,
+    limits: LossGuardLimits,
 ) -> LossGuard:
     """What recent losses keep from buying; without data nothing, and it says so."""
-    if recalled.trades_problem or not limits.sessions:
-        return LossGuard(problem=recalled.trades_problem)
+    if problem or not limits.sessions:
+        return LossGuard(problem=problem)
     # Holidays come in rows, so twice the days and a fortnight hold as many sessions in any market.
     first = session - timedelta(days=2 * limits.sessions + 14)
     try:
         days = sessions_between(group, first, session - timedelta(days=1))
-        return loss_guard(recalled.closed, [day.date for day in days], limits)
+        return loss_guard(closed, [day.date for day in days], limits)
     except (DataError, ArithmeticError, ValueError) as error:
         _log.warning("the loss guard of %s failed", group, exc_info=error)
         return LossGuard(problem=f"loss guard: failed ({type(error).__name__})")

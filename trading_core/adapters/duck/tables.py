@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
@@ -50,10 +50,15 @@ class Table(Generic[T]):
     numbered: bool = False
     replaces: tuple[str, ...] = ()
     moment: str = ""
+    read_columns: tuple[Column, ...] = field(init=False)
+    _decoders: tuple[tuple[str, Callable[[Any], Any]], ...] = field(init=False, repr=False)
 
-    @property
-    def read_columns(self) -> tuple[Column, ...]:
-        return tuple(column for column in self.columns if not column.stored_only)
+    def __post_init__(self) -> None:
+        read = tuple(column for column in self.columns if not column.stored_only)
+        object.__setattr__(self, "read_columns", read)
+        # Made once: a tick decodes some hundred rows.
+        decoders = tuple((column.attribute, column.codec.decode) for column in read)
+        object.__setattr__(self, "_decoders", decoders)
 
     def select(self, alias: str = "") -> str:
         """The column list of a query whose rows :meth:`decode` understands."""
@@ -66,8 +71,8 @@ class Table(Generic[T]):
     def decode(self, row: Sequence[Any]) -> T:
         return self.build(
             {
-                column.attribute: column.codec.decode(value)
-                for column, value in zip(self.read_columns, row, strict=True)
+                attribute: decode(value)
+                for (attribute, decode), value in zip(self._decoders, row, strict=True)
             }
         )
 
