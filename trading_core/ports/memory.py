@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Protocol
 
 from trading_core.model.journal import ContextEntry, ContextLayer
@@ -44,6 +44,7 @@ class MemoryReader(Protocol):
 class MemoryWriter(Protocol):
     """Forgetting."""
 
-    def forget(self, entries: Iterable[ContextEntry]) -> None:
-        """Delete these entries of memory, whatever their value is; facts are never deleted."""
+    def forget(self, entries: Iterable[ContextEntry], *, at: datetime) -> None:
+        """Delete these entries of memory, whatever their value is; facts are never deleted.
+        Who looks back to before ``at`` still sees them."""
         ...

@@ -28,14 +28,24 @@ from trading_core.model.limits import (
     SessionEnd,
 )
 from trading_core.model.market import Currency, MarketGroup
-from trading_core.planner_settings import PlannerSettings
-from trading_core.source_settings import SourceSettings
+from trading_core.settings.notices import NotifySettings
+from trading_core.settings.planner import PlannerSettings
+from trading_core.settings.safekeeping import SafekeepingSettings
+from trading_core.settings.serving import ServingSettings
+from trading_core.settings.sources import SourceSettings
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Percent = Annotated[float, Field(gt=0, le=100)]
 
 
-class Settings(PlannerSettings, SourceSettings, BaseSettings):
+class Settings(
+    PlannerSettings,
+    SourceSettings,
+    ServingSettings,
+    SafekeepingSettings,
+    NotifySettings,
+    BaseSettings,
+):
     """All variables with their defaults; see ``.env.example`` for what each does."""
 
     model_config = SettingsConfigDict(
@@ -55,19 +65,6 @@ class Settings(PlannerSettings, SourceSettings, BaseSettings):
     kis_hts_id: SecretStr | None = None
     kis_hashkey: bool = True
     kis_route: Literal["KRX", "NXT", "SOR"] = "KRX"
-    planner_provider: Literal["gemini", "openai"] = "gemini"
-    gemini_api_key: SecretStr | None = None
-    gemini_model: str = "gemini-3.5-flash"
-    gemini_base_url: AnyHttpUrl | None = None
-    openai_base_url: AnyHttpUrl = AnyHttpUrl("https://api.openai.com/v1")
-    openai_api_key: SecretStr | None = None
-    openai_model: str | None = None
-    openai_input_usd: Annotated[Decimal, Field(ge=0, le=10_000)] | None = None
-    openai_output_usd: Annotated[Decimal, Field(ge=0, le=10_000)] | None = None
-    llm_calls_per_day: Annotated[int, Field(ge=0, le=1_000_000)] = 20
-    llm_usd_per_day: Annotated[Decimal, Field(ge=0, le=1_000_000)] = Decimal(2)
-    llm_usd_per_month: Annotated[Decimal, Field(ge=0, le=1_000_000)] = Decimal(30)
-    llm_max_output_tokens: Annotated[int, Field(ge=256, le=1_000_000)] = 32_768
     twin_url: AnyHttpUrl | None = None
 
     mode: Literal["paper", "live"] = "paper"
@@ -103,24 +100,6 @@ class Settings(PlannerSettings, SourceSettings, BaseSettings):
     rsi_momentum_threshold: Annotated[float, Field(ge=50, le=100)] = 70.0
     vol_multiplier: Annotated[float, Field(gt=0, le=100)] = 2.0
     scanner_top_n: Annotated[int, Field(ge=1, le=100)] = 3
-
-    dashboard_enabled: bool = False
-    dashboard_host: str = "127.0.0.1"
-    dashboard_port: Port = 8080
-
-    telegram_bot_token: SecretStr | None = None
-    telegram_chat_id: SecretStr | None = None
-    telegram_enabled: bool = True
-    telegram_commands_enabled: bool = True
-    telegram_polling_interval: Annotated[float, Field(ge=0.1, le=60)] = 1.0
-
-    backup_enabled: bool = False
-    backup_dir: Path | None = None
-    s3_endpoint_url: AnyHttpUrl | None = None
-    s3_access_key: SecretStr | None = None
-    s3_secret_key: SecretStr | None = None
-    s3_bucket_name: str | None = None
-    s3_region: str | None = None
 
     position_sizing_enabled: bool = True
     position_base_allocation_pct: Percent = 5.0

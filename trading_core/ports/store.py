@@ -1,19 +1,14 @@
-"""What the steps need from the outside, as Protocols; adapters fill them, tests fake them.
-
-Ports that cross the network are async. Values only: no vendor word appears here.
-"""
+"""The store: what is kept in it, and every question that it answers."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
-from trading_core.memory_ports import MemoryReader, MemoryWriter
 from trading_core.model.audit import (
     DecisionFilter,
     DecisionReview,
@@ -33,7 +28,6 @@ from trading_core.model.journal import (
     KillRow,
     LlmCall,
     MatchRow,
-    Notification,
     ObservationRow,
     ProtectionRow,
     Scorecard,
@@ -42,26 +36,27 @@ from trading_core.model.language import (
     LlmReservation,
     LlmSpend,
     LlmText,
-    ModelReply,
-    ModelRequest,
 )
 from trading_core.model.language import PlanReply as PlanReply
 from trading_core.model.language import PlanRequest as PlanRequest
-from trading_core.model.market import Instrument, MarketGroup
+from trading_core.model.market import Instrument
+from trading_core.model.operator import OperatorCommand
 from trading_core.model.order import (
-    ApprovedOrder,
-    BrokerOrder,
     Fill,
-    OrderAck,
     OrderEvent,
     OrderIntent,
-    OrderNotice,
     OrderRecord,
 )
 from trading_core.model.playbook import Playbook
-from trading_core.model.portfolio import Account, AdoptedLot, Protection, Split
-from trading_core.model.price import DailyBar, MinuteBar, OrderBook, Quote, Ranking, RankRow
-from trading_core.source_ports import SourceReader, SourceRecord
+from trading_core.model.portfolio import AdoptedLot, Protection, Split
+from trading_core.model.safekeeping import BackupCheck, BackupUpload, Restore
+from trading_core.ports.board import BoardReader
+from trading_core.ports.ledger import LedgerReader
+from trading_core.ports.memory import MemoryReader, MemoryWriter
+from trading_core.ports.notices import NoticeReader, NoticeRecord
+from trading_core.ports.safekeeping import SafekeepingReader
+from trading_core.ports.shadows import ShadowReader, ShadowRecord
+from trading_core.ports.sources import SourceReader, SourceRecord
 
 Record: TypeAlias = (
     Playbook
@@ -81,6 +76,7 @@ Record: TypeAlias = (
     | Difference
     | DecisionCycle
     | KillRow
+    | OperatorCommand
     | DeploymentSwitch
     | LlmReservation
     | LlmText
@@ -88,132 +84,26 @@ Record: TypeAlias = (
     | Scorecard
     | ContextEntry
     | BackupRecord
-    | Notification
+    | BackupUpload
+    | BackupCheck
+    | Restore
+    | NoticeRecord
     | ProtectionRow
     | SourceRecord
+    | ShadowRecord
 )
 
 
-class MarketData(Protocol):
-    """Prices. Every method raises ``BrokerUnavailable`` (after its retries) or ``NotOffered``."""
-
-    async def quote(self, instrument: Instrument) -> Quote: ...
-
-    async def quotes(
-        self, instruments: Sequence[Instrument], *, held: Collection[str] = ()
-    ) -> dict[str, Quote]:
-        """Quotes by symbol. A symbol that fails is left out and logged; all failing raises.
-
-        The symbols in ``held`` are asked first where calls are scarce.
-        """
-        ...
-
-    async def order_book(self, instrument: Instrument) -> OrderBook: ...
-
-    async def daily_bars(
-        self, instrument: Instrument, *, until: date, count: int
-    ) -> Sequence[DailyBar]:
-        """Up to ``count`` adjusted bars, oldest first, the last one on or before ``until``."""
-        ...
-
-    async def minute_bars(
-        self, instrument: Instrument, *, until: datetime, count: int
-    ) -> Sequence[MinuteBar]:
-        """Up to ``count`` bars of the session, oldest first, none starting after ``until``."""
-        ...
-
-    async def ranking(self, group: MarketGroup, ranking: Ranking) -> Sequence[RankRow]:
-        """The broker's ranking over all exchanges of the group, best first."""
-        ...
-
-    async def is_trading_day(self, group: MarketGroup, day: date) -> bool:
-        """What the broker's own holiday query says."""
-        ...
-
-
-class Broker(Protocol):
-    """The account and its orders.
-
-    ``submit``, ``modify`` and ``cancel`` are sent once, by no layer ever twice. They raise
-    ``OrderRejected`` (nothing is working), ``NotOffered`` (refused before sending) or
-    ``OrderOutcomeUnknown`` (ask ``orders``).
-    """
-
-    async def account(self, group: MarketGroup) -> Account: ...
-
-    async def orders(self, group: MarketGroup, session: date) -> Sequence[BrokerOrder]:
-        """Every order of the session, open, filled, cancelled and rejected, oldest first.
-
-        Rows of modifies and cancels are included with ``original_no`` set.
-        """
-        ...
-
-    async def submit(self, order: ApprovedOrder) -> OrderAck: ...
-
-    async def cancel(self, order: BrokerOrder) -> OrderAck: ...
-
-    async def modify(self, order: BrokerOrder, *, limit_price: str) -> OrderAck:
-        """Reprice what remains of an order; ``limit_price`` as the decimal text to send."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class StreamGap:
-    """Nothing was heard from ``since`` to ``until`` (aware UTC): the connection was cut or silent.
-
-    The stream has asked for the present quotes since; notices of orders may have been missed, so
-    the account's orders are to be read again.
-    """
-
-    since: datetime
-    until: datetime
-    reason: str
-
-
-StreamEvent: TypeAlias = Quote | OrderBook | OrderNotice | StreamGap
-
-
-class MarketStream(Protocol):
-    """Prices as they are made and the account's own order notices, over one connection."""
-
-    async def follow(self, instruments: Sequence[Instrument]) -> Sequence[Instrument]:
-        """Follow these instead of the ones before, first things first.
-
-        Returns:
-            Those there was no room for, or that the broker does not stream here; poll them.
-        """
-        ...
-
-    def events(self) -> AsyncIterator[StreamEvent]:
-        """Everything that arrives, until the stream is closed. A cut connection is made again."""
-        ...
-
-    async def aclose(self) -> None: ...
-
-
-class LanguageModel(Protocol):
-    """One model of one provider.
-
-    ``ask`` makes one attempt, cut off at the request's limit. Raises ``PlannerTimeout`` or
-    ``PlannerUnavailable``, and ``BudgetExhausted`` where a ledger is kept.
-    """
-
-    @property
-    def provider(self) -> str: ...
-
-    @property
-    def model(self) -> str: ...
-
-    async def ask(self, request: ModelRequest) -> ModelReply: ...
-
-
-class Planner(Protocol):
-    """Writes a draft. Raises ``PlannerError`` with the paid calls in ``error.calls``."""
-
-    async def draft(self, request: PlanRequest) -> PlanReply: ...
-
-
-class StoreReader(SourceReader, MemoryReader, Protocol):
+class StoreReader(
+    SourceReader,
+    MemoryReader,
+    SafekeepingReader,
+    LedgerReader,
+    BoardReader,
+    ShadowReader,
+    NoticeReader,
+    Protocol,
+):
     """Queries over what was appended; each is one short read."""
 
     def playbook(self, market: str, session: date) -> Playbook | None:
@@ -275,6 +165,13 @@ class StoreReader(SourceReader, MemoryReader, Protocol):
         """What became of the steps of a kill switch, or of all of them, oldest first."""
         ...
 
+    def operator_commands(
+        self, command_id: str | None = None, *, since: datetime | None = None
+    ) -> Sequence[OperatorCommand]:
+        """What people asked for from a distance and what came of it, in the order it was
+        written."""
+        ...
+
     def deployment_switches(self) -> Sequence[DeploymentSwitch]:
         """Every deployment that was paused or restored, oldest first."""
         ...
@@ -297,6 +194,10 @@ class StoreReader(SourceReader, MemoryReader, Protocol):
 
     def unreviewed_sessions(self, market: str, *, since: date, before: date) -> Sequence[date]:
         """Sessions that left a trace and have no scorecard, oldest first."""
+        ...
+
+    def newest_matches(self, market: str, session: date) -> Sequence[MatchRow]:
+        """The newest row of each symbol and kind."""
         ...
 
     def matches(
@@ -342,15 +243,6 @@ class StoreReader(SourceReader, MemoryReader, Protocol):
 
     def backups(self) -> Sequence[BackupRecord]:
         """Newest first."""
-        ...
-
-    def notified(self, notification_ids: Collection[str]) -> set[str]:
-        """Which of these notifications were written down before."""
-        ...
-
-    def undelivered(self, *, since: datetime) -> Sequence[Notification]:
-        """Notifications from then on that nobody took and that were not sent again since, oldest
-        first. One that was sent again has a second row, with ``+again`` after its id."""
         ...
 
     def last_prices(self, market: str, session: date) -> dict[str, float]:
@@ -408,9 +300,16 @@ class Store(Protocol):
         SchemaTooNew: the file was written by a newer version.
     """
 
-    def read(self) -> AbstractContextManager[StoreReader]: ...
+    def read(self, *, as_of: datetime | None = None) -> AbstractContextManager[StoreReader]:
+        """The present, or what was known at ``as_of`` (aware): every query answers as it would
+        have answered then. Who held a lease then is not known."""
+        ...
 
     def write(self) -> AbstractContextManager[StoreWriter]: ...
+
+    def fingerprint(self) -> str:
+        """Another text once something was written. Cheap, takes no lock and raises nothing."""
+        ...
 
     def snapshot(self, target: Path) -> int:
         """Write a consistent copy to ``target`` (which must not exist); returns its row count."""
@@ -423,27 +322,3 @@ class Archive(Protocol):
     def keep(self, store: Store, *, at: datetime) -> BackupRecord:
         """A verified copy of the store. Raises ``StoreError``; leaves nothing half-written."""
         ...
-
-
-class History(Protocol):
-    """Daily bars of a session's universe, kept from the plan for the ticks of that session."""
-
-    def load(self, group: MarketGroup, session: date) -> dict[Instrument, list[DailyBar]]:
-        """Empty when nothing was kept."""
-        ...
-
-    def save(
-        self, group: MarketGroup, session: date, bars: Mapping[Instrument, Sequence[DailyBar]]
-    ) -> None: ...
-
-
-class OrderLock(Protocol):
-    """One holder per account across every process; freed by the system when its holder dies."""
-
-    def hold(self) -> AbstractContextManager[None]: ...
-
-
-class Notifier(Protocol):
-    """Tells a person. Never raises: a failure is logged and answered with False."""
-
-    async def send(self, notification: Notification) -> bool: ...

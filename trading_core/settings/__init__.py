@@ -1,0 +1,4 @@
+"""Every setting, read once from the environment and ``.env``; only the wiring imports this."""
+
+from trading_core.settings.loading import Settings as Settings
+from trading_core.settings.loading import load_settings as load_settings
