@@ -1,0 +1,1 @@
+"""The chat of a person with the system, over the Bot API of Telegram."""
