@@ -1,0 +1,1 @@
+"""What the pages of the dashboard read: plain values, shaped for people, no I/O of their own."""
