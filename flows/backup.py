@@ -1,20 +1,49 @@
-"""A consistent, verified copy of the state."""
+"""A consistent, verified copy of the state, here and off this machine."""
 
 from __future__ import annotations
 
 from prefect import flow
-from prefect.states import Completed, State
+from prefect.states import Completed, Failed, State
 
-from tasks.closing import back_up
+from tasks.lateness import skip_if_late
 from tasks.naming import name_run
-from trading_core.wiring import open_runtime
+from tasks.safekeeping import back_up, check_backups, export, prune, upload
+from trading_core.model.safekeeping import Health
+from trading_core.wiring import open_safekeeping, sending
+
+DEGRADED = "Degraded"
 
 
-@flow(name="backup", description="Copy the store, checksum it and open the copy again.")
-async def backup() -> State:
-    """Back up the store while it trades."""
-    async with open_runtime() as runtime:
-        at = runtime.clock.now()
-        await name_run("backup", None, at)
-        record = await back_up(runtime, at)
-    return Completed(message=f"{record.path}: {record.rows} rows, {record.bytes:,} bytes, verified")
+@flow(name="backup", description="Copy the store, open the copy again, send it away, prune.")
+async def backup(by_hand: bool = False) -> State:
+    """Back up the store while it trades.
+
+    With BACKUP_ENABLED=false it skips, unless it is asked for ``by_hand``. A copy that could not be
+    sent, exported or pruned is good all the same: the run then ends as failed, named "Degraded".
+    """
+    safe = open_safekeeping()
+    at = safe.clock.now()
+    await name_run("backup", None, at)
+    if not (safe.enabled or by_hand):
+        return Completed(name="Skipped", message="BACKUP_ENABLED=false")
+    late = skip_if_late("backup", None, at)
+    if late is not None:
+        return late
+    record = await back_up(safe, at)
+    export_problem = await export(safe, at)
+    sent = await upload(safe, at)
+    pruned = await prune(safe, at)
+    async with sending():
+        check = await check_backups(safe, at)
+    parts = [f"{record.path}: {record.rows} rows, {record.bytes:,} bytes, verified"]
+    if sent.uploads and not sent.problem:
+        parts.append(f"{len(sent.uploads)} in {safe.vault_place}, {sent.bytes_sent:,} bytes sent")
+    if pruned.local or pruned.remote:
+        parts.append(f"pruned {len(pruned.local)} here, {len(pruned.remote)} there")
+    problems = [text for text in (export_problem, sent.problem, pruned.problem) if text]
+    if problems:
+        return Failed(name=DEGRADED, message="; ".join([*parts, *dict.fromkeys(problems)]))
+    if check.health is not Health.HEALTHY:
+        parts += [reason.text for reason in check.reasons]
+        return Completed(name=DEGRADED, message="; ".join(parts))
+    return Completed(message="; ".join(parts))

@@ -14,9 +14,13 @@ from typing import Annotated
 import typer
 
 from flows import audit_screens, screens
+from flows.backup_cli import backup_app, export
+from flows.book_cli import book
 from flows.decide_cli import decide
 from flows.decisions_cli import decisions_app
+from flows.live_cli import go_live
 from flows.memory_cli import memory
+from flows.notify_cli import notify
 from flows.options import (
     CapitalOption,
     DataOption,
@@ -29,7 +33,11 @@ from flows.options import (
     date_of,
     print_answer,
 )
+from flows.restore_cli import restore
+from flows.shadow_cli import shadow
+from flows.telegram_cli import telegram
 from flows.twin_cli import twin_app
+from flows.up_cli import dashboard, down, logs, show_status, state_of, up
 from trading_core.errors import TradingError
 
 app = typer.Typer(
@@ -42,8 +50,17 @@ app = typer.Typer(
 )
 app.add_typer(twin_app, name="twin")
 app.add_typer(decisions_app, name="decisions")
+app.add_typer(backup_app, name="backup")
+app.command()(restore)
+app.command()(export)
+for running in (up, down, logs, dashboard, go_live):
+    app.command()(running)
 app.command()(memory)
+app.command()(notify)
+app.command()(telegram)
+app.command()(shadow)
 app.command()(decide)
+app.command()(book)
 
 
 @app.command()
@@ -153,17 +170,12 @@ def review(market: MarketArgument, as_json: JsonOption = False) -> None:
 
 
 @app.command()
-def backup(as_json: JsonOption = False) -> None:
-    """Copy the store, checksum the copy and open it again."""
-    _run_flow("backup", None, as_json)
-
-
-@app.command()
 def status(as_json: JsonOption = False) -> None:
-    """What stands: playbooks, orders, positions, P&L and halts of the enabled markets."""
-    from trading_core.wiring import read_status
+    """What stands: playbooks, orders, positions, P&L and halts, and the parts that are up."""
+    from trading_core.wiring import home_folder, read_status
 
-    print_answer(read_status(), as_json, screens.status)
+    answer = read_status() | {"up": state_of(home_folder())}
+    print_answer(answer, as_json, show_status)
 
 
 @app.command()

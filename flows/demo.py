@@ -20,8 +20,8 @@ from flows.prefect_server import PrefectServer
 from flows.twin_process import TwinChild, TwinFailed
 from trading_core.errors import ConfigError, TradingError
 from trading_core.model.market import Instrument, Market, MarketGroup
+from trading_core.ports.sources import Sources
 from trading_core.rules.calendar import Session, require_session, sessions_between
-from trading_core.source_ports import Sources
 from trading_core.steps.gather import Universe
 from trading_core.steps.span import summarize_span
 from trading_core.steps.summary import summarize
@@ -186,7 +186,11 @@ class _Play:
             ouroboros_home=self.home,
             db_path=self.home / "trades.db",
             lock_dir=self.home,
+            backup_enabled=True,
             backup_dir=self.home / "backups",
+            backup_export="none",
+            backup_encryption_key=None,
+            s3_bucket_name=None,
             mode="paper",
             kis_app_key=None,
             kis_app_secret=None,

@@ -6,14 +6,20 @@ from prefect import flow
 from prefect.states import Completed, Failed, State
 
 from tasks.kill import throw_switch
+from tasks.parameters import Reason, ScopeCode
 from trading_core.clock import SystemClock
 
 
 @flow(name="kill", description="Block entries, cancel orders, sell if asked to, back up, tell.")
-async def kill(scope: str, reason: str, reduce: bool = False) -> State:
+async def kill(scope: ScopeCode, reason: Reason, reduce: bool = False) -> State:
     """Throw the kill switch for one market (``KR``, ``US`` ...) or ``ALL``.
 
     Run again it goes on with the steps that are not done.
+
+    Args:
+        scope: One market, or ALL.
+        reason: Recorded, and told to everybody.
+        reduce: Sell everything held; without it nothing is sent.
     """
     # The halt comes before the broker is reached, so before there is a clock of the broker's.
     at = SystemClock().now()

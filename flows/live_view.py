@@ -60,12 +60,16 @@ class LiveView:
         total = len(list(tick_times(require_session(group, day), runtime.interval)))
         self._progress.reset(self._task, description=f"{group} {day}", total=total, visible=True)
 
+    channels: tuple[str, ...] = ()
+    """Nothing of a day that is played goes out of the house."""
+
     async def send(self, notification: Notification) -> bool:
         """Implements ``ports.Notifier``: fills, and what is more than news, become a line."""
         if notification.kind == "order_filled" or notification.level != "info":
             at = f"{notification.at.astimezone(self._zone):%H:%M}"
             style = _STYLE.get(notification.level, "")
-            self._console.print(f"{at}  {notification.text}", style=style, markup=False)
+            line = notification.text.partition("\n")[0]
+            self._console.print(f"{at}  {line}", style=style, markup=False)
         return True
 
     def on_tick(self, report: TickReport) -> None:

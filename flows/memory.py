@@ -5,6 +5,7 @@ from __future__ import annotations
 from prefect import flow
 from prefect.states import Completed, Failed, State
 
+from tasks.lateness import skip_if_late
 from tasks.memory import remember
 from tasks.naming import name_run
 from trading_core.wiring import open_runtime
@@ -16,6 +17,9 @@ async def memory() -> State:
     async with open_runtime() as runtime:
         at = runtime.clock.now()
         await name_run("memory", None, at)
+        late = skip_if_late("memory", None, at)
+        if late is not None:
+            return late
         done = await remember(runtime, runtime.groups, at)
     if done.failed:
         return Failed(name="Incomplete", message=done.line())

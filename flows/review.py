@@ -9,8 +9,10 @@ from prefect import flow
 from prefect.states import Completed, State
 
 from tasks.closing import score_day, settle_day
+from tasks.lateness import skip_if_late
 from tasks.memory import remember
 from tasks.naming import name_run, stamp
+from tasks.parameters import MarketCode
 from trading_core.model.journal import Scorecard
 from trading_core.model.market import MarketGroup
 from trading_core.rules.calendar import local_date, session_on
@@ -21,21 +23,27 @@ logger = logging.getLogger(__name__)
 
 
 @flow(name="review", description="Score today's session of one market after its close.")
-async def review(market: str) -> State:
+async def review(market: MarketCode) -> State:
     """Review the session of ``market`` that ended today; an open market is skipped.
 
     Sessions of the last two weeks that nobody reviewed, because a run died or none came, are
     reviewed first, whether or not today's has ended.
+
+    Args:
+        market: One calendar, one currency, one playbook a session.
     """
     group = MarketGroup.parse(market)
     async with open_runtime() as runtime:
         at = runtime.clock.now()
         await name_run("review", group, at)
+        too_late = skip_if_late("review", group, at)
+        if too_late is not None:
+            return too_late
         late = await _review_missed(runtime, group, at)
         session = session_on(group, local_date(group, at))
         if session is None or at < session.close_at:
             return Completed(
-                name="Skipped",
+                name=None if late else "Skipped",
                 message=f"{group} has no closed session at {stamp(group, at)}{late}",
             )
         await settle_day(runtime, group, session, at)

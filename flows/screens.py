@@ -20,6 +20,7 @@ Json = dict[str, Any]
 _RESULTS = {"ok": "green", "warning": "yellow", "failed": "red", "done": "green"}
 _LEVELS = {"reducing": "exits go on", "halted": "exits are stopped too"}
 _SEVERITIES = {"info": "dim", "warning": "yellow", "critical": "red"}
+_HEALTH = {"HEALTHY": "green", "DEGRADED": "yellow", "UNHEALTHY": "red"}
 _STATES = {"active": "green", "reducing": "yellow", "halted": "red"}
 
 
@@ -162,6 +163,8 @@ def status(answer: Json) -> None:
     """Halts first, then each market's newest session."""
     console = _out()
     console.print(f"mode {answer['mode']}, store {answer['store']}")
+    if "backups" in answer:
+        console.print(_backups(answer["backups"]), soft_wrap=True)
     for name, state in answer.get("states", {}).items():
         console.print(f"{name}: [{_STATES[state]}]{state}[/]")
     for item in answer["halts"]:
@@ -179,6 +182,14 @@ def status(answer: Json) -> None:
             console.print(_positions(market))
     for name in answer["nothing_yet"]:
         console.print(f"\n{name}: nothing yet; the first plan is made before the next open")
+
+
+def _backups(answer: Json) -> str:
+    """``backups HEALTHY, the newest 3.2 h old``, and what is wrong."""
+    colour = _HEALTH[answer["health"]]
+    newest = "" if answer["age_hours"] is None else f", the newest {answer['age_hours']:.1f} h old"
+    said = "; ".join(reason["text"] for reason in answer["reasons"])
+    return f"backups [{colour}]{answer['health']}[/]{newest}" + (f": {said}" if said else "")
 
 
 @_screen

@@ -16,10 +16,14 @@ from prefect import flow
 from prefect.states import Completed, Failed, State
 
 from flows.tick import one_tick
+from tasks.bells import tell_missed, tell_of_close, tell_of_open
+from tasks.lateness import skip_if_late
 from tasks.naming import name_run
+from tasks.parameters import MarketCode
 from tasks.planning import make_playbook, open_day, refresh_day
 from tasks.realtime import ask_model, decider_of
-from tasks.trading import look_at_loss, protect, tell_again, tell_people
+from tasks.shadowing import ShadowRun, shadow_run
+from tasks.trading import heed_halts, look_at_loss, protect, tell_people
 from trading_core.errors import IllegalTransition, TradingHalted
 from trading_core.model.decision import DecidedBy
 from trading_core.model.journal import HaltKind
@@ -31,38 +35,51 @@ from trading_core.steps.lease import Lease, session_lease
 from trading_core.steps.lookout import Lookout, beside, ends_by
 from trading_core.steps.opening import TradingDay, tick_times
 from trading_core.steps.protect import Pass, write_down
+from trading_core.steps.restore import require_agreement
 from trading_core.steps.sentinel import Sentinel
 from trading_core.steps.watchdog import Watchdog
 from trading_core.wiring import Runtime, open_runtime
 
 BREAKER_EVERY = timedelta(seconds=60)
 REFRESH_EVERY = timedelta(seconds=60)
+HALT_LOOK_SECONDS, NEXT_HALT_LOOK_SECONDS = 0.5, 2.0
+"""Of real time: a person who types stop counts in it, whatever the market's clock does."""
 
 logger = logging.getLogger(__name__)
 
 
 @flow(name="session", description="Trade one market from now until its close.")
-async def session(market: str) -> State:
+async def session(market: MarketCode) -> State:
     """Tick ``market`` every RESCAN_INTERVAL_SECONDS until the close.
 
     Started before the open it waits; started late it goes on from now. A failed tick is logged
     and the next one comes on time.
+
+    Args:
+        market: One calendar, one currency, one playbook a session.
     """
     group = MarketGroup.parse(market)
     async with open_runtime() as runtime:
         at = runtime.clock.now()
         await name_run("session", group, at)
+        late = skip_if_late("session", group, at)
+        if late is not None:
+            return late
         today = session_on(group, local_date(group, at))
         if today is None or at >= today.close_at:
             return Completed(name="Skipped", message=f"{group} does not trade any more today")
+        require_agreement(runtime.store)
         with (
             runtime.claim(at),
             session_lease(runtime.store, group, today, runtime.clock) as lease,
         ):
-            playbook = await make_playbook(runtime, group, today, at)
-            day = await open_day(runtime, group, today, playbook)
-            done = await _trade(runtime, day, lease)
-            await runtime.clock.sleep_until(today.close_at)
+            async with shadow_run(runtime, group, today) as shadows:
+                playbook = await make_playbook(runtime, group, today, at, shadows.take)
+                await shadows.draft_soon(at)
+                day = await open_day(runtime, group, today, playbook)
+                done = await _trade(runtime, day, lease, shadows)
+                await runtime.clock.sleep_until(today.close_at)
+                await tell_of_close(runtime, day, ticks=done.ticks, failed=done.failed)
     if done.halted:
         return Failed(name="Halted", message=done.halted)
     if done.failed and not done.ticks:
@@ -77,16 +94,16 @@ class _Done:
     halted: str = ""
 
 
-async def _trade(runtime: Runtime, day: TradingDay, lease: Lease) -> _Done:
+async def _trade(runtime: Runtime, day: TradingDay, lease: Lease, shadows: ShadowRun) -> _Done:
     """The ticks that are still to come, and on a running clock the watch between them."""
-    run = _Run(runtime, day, lease)
+    run = _Run(runtime, day, lease, shadows)
     if not runtime.clock.runs:
         # A stepped clock has no time between two ticks, and whoever waits for it moves it: the
         # watch would change the day that is played.
         await run.ticks()
         return run.done
     refreshes = [run.refreshes] if runtime.refreshes else []
-    async with beside(*run.lookout.works, run.dog.run, run.breaker, *refreshes):
+    async with beside(*run.lookout.works, run.halts, run.dog.run, run.breaker, *refreshes):
         await run.ticks()
     return run.done
 
@@ -94,8 +111,9 @@ async def _trade(runtime: Runtime, day: TradingDay, lease: Lease) -> _Done:
 class _Run:
     """One run of a session: its ticks, and the protective passes between them."""
 
-    def __init__(self, runtime: Runtime, day: TradingDay, lease: Lease) -> None:
+    def __init__(self, runtime: Runtime, day: TradingDay, lease: Lease, shadows: ShadowRun) -> None:
         self.done = _Done()
+        self._shadows = shadows
         self._runtime = runtime
         self._day = day
         self._lease = lease
@@ -176,10 +194,13 @@ class _Run:
                 cycle = replace(cycle, day=self._day)
             ticked = await one_tick(runtime, self._day, at, self.dog.progress, cycle)
             self._take_over(ticked)
-        await self._tell_again(ticked.told)
+        await self._tell_missed(ticked.told)
         report = ticked.report
+        if not self.done.ticks:
+            await tell_of_open(runtime, self._day)
         self.done.ticks, self.done.halted = self.done.ticks + 1, report.halted
         runtime.on_tick(report)
+        await self._shadows.follow(self._day, ticked)
         if not runtime.clock.runs:
             await self._refresh()
 
@@ -220,11 +241,27 @@ class _Run:
             async with self._turn, asyncio.timeout(self._runtime.watch.pass_seconds):
                 await look_at_loss(self._runtime, self._day, clock.now())
 
-    async def _tell_again(self, told: bool) -> None:
-        """Once a tick, while there is anything that was not delivered; also what a run before
-        this one could not."""
+    async def halts(self) -> None:
+        """Cancels entries as soon as a halt is stored, by whomever, in the middle of a tick too.
+
+        That no new one is sent any more is seen to where an order is sent (``steps.execute``).
+        """
+        store, seen = self._runtime.store, ""
+        while True:
+            now = store.fingerprint()
+            asked = await heed_halts(self._runtime, self._day) if now != seen else 0
+            seen = "" if asked else now
+            if asked:
+                self.lookout.look()
+            await asyncio.sleep(NEXT_HALT_LOOK_SECONDS if asked else HALT_LOOK_SECONDS)
+
+    async def _tell_missed(self, told: bool) -> None:
+        """In the first tick what a run before this one could not tell of; in others what a pass
+        that failed could not."""
         if not (self._all_told and told):
-            self._all_told = await tell_again(self._runtime, self._day, self._runtime.clock.now())
+            self._all_told = await tell_missed(
+                self._runtime, self._day.session, self._runtime.clock.now()
+            )
 
     def _in_time(self, due: datetime) -> AbstractAsyncContextManager[None]:
         """The end of a tick that hangs. On a stepped clock waiting for it would move the clock."""

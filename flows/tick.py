@@ -9,16 +9,21 @@ from prefect import flow
 from prefect.states import Completed, Failed, State
 
 from tasks.deployments import followed
+from tasks.lateness import skip_if_late
 from tasks.naming import name_run, stamp
+from tasks.parameters import MarketCode
 from tasks.planning import make_playbook, open_day
 from tasks.realtime import ask_model, decider_of
+from tasks.shadowing import shadow_run
 from tasks.trading import act, observe, reconcile_books, tell_people
 from trading_core.errors import CircuitBreakerTripped
 from trading_core.model.market import MarketGroup
-from trading_core.rules.calendar import session_at
+from trading_core.rules.calendar import Session, session_at
 from trading_core.steps.decide import Cycle
+from trading_core.steps.lease import living_holder
 from trading_core.steps.opening import TradingDay
 from trading_core.steps.protect import Pass
+from trading_core.steps.restore import require_agreement
 from trading_core.steps.tick import decide
 from trading_core.steps.watchdog import Progress
 from trading_core.wiring import Runtime, open_runtime
@@ -27,25 +32,47 @@ logger = logging.getLogger(__name__)
 
 
 @flow(name="tick", description="Observe, decide and act once, for one market.")
-async def tick(market: str) -> State:
-    """Run one tick of ``market`` (``KR``, ``US`` ...) now; a closed market is skipped."""
+async def tick(market: MarketCode, unless_watched: bool = False) -> State:
+    """Run one tick of ``market`` (``KR``, ``US`` ...) now; a closed market is skipped.
+
+    Args:
+        market: One calendar, one currency, one playbook a session.
+        unless_watched: Skip a market that a session is looking at anyway.
+    """
     group = MarketGroup.parse(market)
     async with open_runtime() as runtime:
         at = runtime.clock.now()
         await name_run("tick", group, at)
+        late = skip_if_late("tick", group, at, every=runtime.interval)
+        if late is not None:
+            return late
         session = session_at(group, at)
         if session is None:
             return Completed(name="Skipped", message=f"{group} is closed at {stamp(group, at)}")
-        with runtime.claim(at):
-            playbook = await make_playbook(runtime, group, session, at)
-            day = await open_day(runtime, group, session, playbook)
-            decider = decider_of(runtime, day)
-            cycle = await ask_model(runtime, decider, day, at) if decider else None
-            report = (await one_tick(runtime, day, at, cycle=cycle)).report
+        watching = _watching(runtime, session, at) if unless_watched else None
+        if watching is not None:
+            return Completed(name="Skipped", message=f"{group} is watched by {watching}")
+        require_agreement(runtime.store)
+        async with shadow_run(runtime, group, session) as shadows:
+            with runtime.claim(at):
+                playbook = await make_playbook(runtime, group, session, at, shadows.take)
+                day = await open_day(runtime, group, session, playbook)
+                decider = decider_of(runtime, day)
+                cycle = await ask_model(runtime, decider, day, at) if decider else None
+                made = await one_tick(runtime, day, at, cycle=cycle)
+            report = made.report
+            await shadows.draft_soon(at)
+            await shadows.follow(day, made)
         await followed()
     if report.halted:
         return Failed(name="Halted", message=report.halted)
     return Completed(message=report.line())
+
+
+def _watching(runtime: Runtime, session: Session, at: datetime) -> str | None:
+    """Who looks at the market every few minutes already."""
+    with runtime.store.read() as reader:
+        return living_holder(reader, session.group, session.date, at)
 
 
 async def one_tick(

@@ -12,6 +12,7 @@ from flows.plan import plan
 from flows.review import review
 from flows.session import session
 from tasks.naming import name_run
+from tasks.parameters import MarketCode
 from trading_core.model.market import MarketGroup
 from trading_core.rules.calendar import local_date, next_session, session_on
 from trading_core.wiring import open_runtime
@@ -20,7 +21,7 @@ AFTER_CLOSE = timedelta(minutes=20)
 
 
 @flow(name="trading-day", description="Plan, trade, review and back up one session of a market.")
-async def trading_day(market: str) -> dict[str, State]:
+async def trading_day(market: MarketCode) -> dict[str, State]:
     """Run the coming session of ``market`` from its plan to its backup, on the runtime's clock."""
     group = MarketGroup.parse(market)
     async with open_runtime() as runtime:

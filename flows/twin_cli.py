@@ -46,6 +46,10 @@ SpeedOption = Annotated[
 SteppedOption = Annotated[
     bool, typer.Option("--stepped", help="Stand still until POST /twin/clock moves the clock.")
 ]
+TodayOption = Annotated[
+    bool,
+    typer.Option("--today", help="Live in the present: each session on its own day, in real time."),
+]
 NowOption = Annotated[
     bool, typer.Option("--now", help="Start at the open, not 45 minutes before it.")
 ]
@@ -111,6 +115,7 @@ def twin_serve(
     port: PortOption = 0,
     speed: SpeedOption = None,
     stepped: SteppedOption = False,
+    today: TodayOption = False,
     now: NowOption = False,
     mode: ModeOption = "both",
     layout: LayoutOption = "2026-09",
@@ -143,6 +148,7 @@ def twin_serve(
         accounts=tuple(account or ()),
         seed=seed,
         speed=None if stepped else speed_of(speed),
+        today=today,
         at_open=now,
         mode=mode,
         layout=layout,

@@ -17,6 +17,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast, get_args
 
+from trading_core.clock import SystemClock
 from trading_core.errors import ConfigError, TradingError
 from trading_core.model.market import Currency, MarketGroup
 from trading_core.rules.markets import currency_of
@@ -24,12 +25,14 @@ from trading_core.twin.faults import load_faults
 from trading_core.twin.launch import (
     LEAD,
     Opening,
+    Stage,
     TwinPlan,
     busiest,
     data_notes,
     default_cash,
-    run_twin,
+    serve_stage,
 )
+from trading_core.twin.present import Present
 from trading_core.twin.server import TwinOptions, is_loopback
 from trading_core.twin.stream.layouts import Layout
 from trading_core.twin.venue import AccountSpec
@@ -62,7 +65,8 @@ class TwinFailed(TradingError):
 class TwinWish:
     """What ``ouroboros twin serve`` was asked for; see its ``--help``.
 
-    ``speed`` is exchange seconds a second, None for a clock that stands still. ``accounts`` are
+    ``speed`` is exchange seconds a second, None for a clock that stands still. ``today`` plays
+    every session on its own day, in real time. ``accounts`` are
     texts such as ``12345678-01=KRW:50000000,USD:50000``. ``confirmed`` says for the second time
     that other machines may reach the twin.
     """
@@ -74,6 +78,7 @@ class TwinWish:
     accounts: tuple[str, ...] = ()
     seed: int = 0
     speed: float | None = 1.0
+    today: bool = False
     at_open: bool = False
     mode: str = "both"
     layout: str = "2026-09"
@@ -104,8 +109,11 @@ def serve(wish: TwinWish, show: Callable[[dict[str, Any]], None]) -> None:
         show(_answer(wish, plan, options, opening))
 
     try:
-        run_twin(
-            plan,
+        present = Present(plan, SystemClock().now) if wish.today else None
+        if present is not None:
+            options |= {"follow": present.moment}
+        serve_stage(
+            Stage.build(plan) if present is None else present.stage,
             on_listening=ready,
             host=wish.host,
             port=wish.port,
@@ -123,6 +131,11 @@ def serve(wish: TwinWish, show: Callable[[dict[str, Any]], None]) -> None:
 
 
 def _plan(wish: TwinWish) -> TwinPlan:
+    if wish.today and (wish.data or wish.session or wish.at_open or wish.speed != 1.0):
+        raise ConfigError(
+            "--today plays made-up prices on the real calendar, in real time: leave out --date, "
+            "--data, --now, --speed and --stepped"
+        )
     if wish.data and wish.session is None:
         raise ConfigError("--data needs --date: which session of the files is to be played?")
     groups = _groups(wish.market)

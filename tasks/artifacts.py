@@ -9,7 +9,7 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.context import FlowRunContext
 
 from tasks.review_page import review_page
-from trading_core.model.journal import Scorecard
+from trading_core.model.journal import Json, Scorecard
 from trading_core.model.playbook import Playbook, Scenario
 from trading_core.steps.lessons import ModelLessons
 
@@ -45,12 +45,14 @@ async def publish_playbook(playbook: Playbook) -> None:
     )
 
 
-async def publish_review(card: Scorecard, lessons: ModelLessons) -> None:
+async def publish_review(
+    card: Scorecard, lessons: ModelLessons, planners: Json | None = None
+) -> None:
     """The day's review as one readable page, under the key ``review-kr``."""
     await _publish(
         create_markdown_artifact,
         key=f"review-{card.market.lower()}",
-        markdown=review_page(card, lessons),
+        markdown=review_page(card, lessons, planners),
         description=f"Review of {card.market} {card.session}",
     )
 

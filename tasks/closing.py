@@ -5,12 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 
 from tasks.artifacts import publish_review
+from tasks.bells import tell_missed
 from tasks.policy import step_task
-from trading_core.model.journal import BackupRecord, Scorecard
+from tasks.shadowing import compare_planners
+from trading_core.model.journal import Scorecard
 from trading_core.model.market import MarketGroup
 from trading_core.rules.calendar import Session
 from trading_core.rules.order_life import GRACE, LOOKS
-from trading_core.steps import backup, lessons, review, tell
+from trading_core.steps import lessons, review, tell
 from trading_core.wiring import Runtime
 
 
@@ -21,11 +23,12 @@ async def settle_day(runtime: Runtime, group: MarketGroup, session: Session, at:
     An order of unknown fate would hold up every market of the account until this one opens again,
     so it is looked for as often as it takes to be sure that it never arrived.
     """
+    await tell_missed(runtime, session, at)
     for _ in range(LOOKS + 1):
         books = await review.settle_day(
             runtime.broker, runtime.store, group=group, session=session, at=at
         )
-        await tell.tell(runtime.notifier, runtime.store, tell.of_books(books))
+        await tell.try_to_tell(runtime.notifier, runtime.store, tell.of_books(books))
         if not any(record.state.is_unsure for record in books.orders):
             return
         at += GRACE
@@ -44,15 +47,9 @@ async def score_day(
     if review.can_settle(session, at):
         ranked = await review.ranking_after_close(runtime.market_data, group)
     card = review.score_day(runtime.store, group=group, session=session, at=at, ranked=ranked)
-    await tell.tell(runtime.notifier, runtime.store, [tell.of_scorecard(card, at)])
+    await tell.try_to_tell(runtime.notifier, runtime.store, [tell.of_scorecard(card, at)])
     limit = runtime.policy.plan.timeout_seconds
     made = await lessons.lessons_by_model(runtime.language_model, card, timeout_seconds=limit)
     lessons.remember_lessons(runtime.store, card, made, at)
-    await publish_review(card, made)
+    await publish_review(card, made, await compare_planners(runtime, session, at))
     return card
-
-
-@step_task("back up", timeout_seconds=600)
-async def back_up(runtime: Runtime, at: datetime) -> BackupRecord:
-    """A verified copy of the store."""
-    return backup.back_up(runtime.store, runtime.archive, at=at)

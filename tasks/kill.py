@@ -30,7 +30,7 @@ async def throw_switch(*, scope: str, reason: str, reduce: bool, at: datetime) -
     except StoreError as error:
         logger.critical("not blocked yet: %s", error)
     try:
-        async with open_runtime() as runtime:
+        async with open_runtime(unconfirmed=True) as runtime:
             ports = ports_of(runtime)
             with runtime.claim(at):
                 report = await kill.kill(ports, scope=scope, reason=reason, reduce=reduce)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from datetime import datetime
 
 from tasks.artifacts import publish_playbook
+from tasks.bells import tell_of_no_playbook
 from tasks.policy import step_task
 from trading_core.model.market import MarketGroup
 from trading_core.model.playbook import Playbook, RefreshCause
 from trading_core.rules.calendar import Session
 from trading_core.steps import opening, plan, refresh, tell
+from trading_core.steps.gather import PlanInputs
 from trading_core.steps.opening import TradingDay
 from trading_core.wiring import Runtime
 
@@ -19,25 +22,37 @@ logger = logging.getLogger(__name__)
 
 @step_task("draft playbook", timeout_seconds=900)
 async def make_playbook(
-    runtime: Runtime, group: MarketGroup, session: Session, at: datetime
+    runtime: Runtime,
+    group: MarketGroup,
+    session: Session,
+    at: datetime,
+    on_inputs: Callable[[PlanInputs], object] = lambda inputs: None,
 ) -> Playbook:
-    """The session's playbook: stored, or drafted now; told and shown when it is new."""
-    playbook, is_new = await plan.plan_session(
-        runtime.store,
-        runtime.market_data,
-        runtime.broker,
-        runtime.planner,
-        group=group,
-        session=session.date,
-        at=at,
-        policy=runtime.policy,
-        universe=runtime.universe,
-        history=runtime.history,
-        sources=runtime.sources,
-    )
+    """The session's playbook: stored, or drafted now; told and shown when it is new.
+
+    ``on_inputs`` is handed what it was drafted from, when it was drafted now.
+    """
+    try:
+        playbook, is_new = await plan.plan_session(
+            runtime.store,
+            runtime.market_data,
+            runtime.broker,
+            runtime.planner,
+            group=group,
+            session=session.date,
+            at=at,
+            policy=runtime.policy,
+            universe=runtime.universe,
+            history=runtime.history,
+            sources=runtime.sources,
+            on_inputs=on_inputs,
+        )
+    except Exception as error:
+        await tell_of_no_playbook(runtime, session, error, at)
+        raise
     if is_new:
         note = tell.of_playbook(playbook, at)
-        await tell.tell(runtime.notifier, runtime.store, [note])
+        await tell.try_to_tell(runtime.notifier, runtime.store, [note])
         await publish_playbook(playbook)
     return playbook
 
@@ -73,7 +88,7 @@ async def refresh_day(runtime: Runtime, day: TradingDay, at: datetime) -> Tradin
         logger.warning("the playbook is not refreshed: %s", type(error).__name__)
         made, found = refresh.Refreshed(None, f"{type(error).__name__}: {error}"), None
     note = tell.of_refresh(made, day.playbook, cause, at)
-    await tell.tell(runtime.notifier, runtime.store, [note])
+    await tell.try_to_tell(runtime.notifier, runtime.store, [note])
     return found
 
 

@@ -24,8 +24,9 @@ FATES = {
 }
 
 
-def review_page(card: Scorecard, lessons: ModelLessons) -> str:
-    """Score, lessons, calibration, coverage, execution and the model's cost."""
+def review_page(card: Scorecard, lessons: ModelLessons, planners: Json | None = None) -> str:
+    """Score, lessons, calibration, coverage, execution and the model's cost; and what shadow
+    planners would have earned, where there are any."""
     details = card.details
     blocks = [[f"# {card.market} {card.session}"]]
     if "reviewed_late_on" in details:
@@ -38,6 +39,8 @@ def review_page(card: Scorecard, lessons: ModelLessons) -> str:
             _calibration(details["calibration"]),
             _model(details["llm"]),
         ]
+    if planners is not None:
+        blocks.append(_planners(planners))
     return "\n\n".join("\n".join(block) for block in blocks) + "\n"
 
 
@@ -181,6 +184,25 @@ def _model(llm: Json) -> list[str]:
         f"{llm['calls']} calls{failed}, {llm['tokens']:,} tokens, {llm['cost_usd']} USD. "
         f"{llm['trades']} closed trades were planned by a model: {earned or 'nothing earned'}.",
     ]
+
+
+def _planners(compared: Json) -> list[str]:
+    code = compared["currency"]
+    rows = [
+        [
+            plain_text(name),
+            "no data" if score["net"] is None else _amount(score["net"], code),
+            f"{score['trades']}",
+            f"{score['won']} / {score['lost']}",
+            percent(score["win_rate_pct"]),
+            percent(score["match_rate_pct"]),
+            plain_text(score["problem"]),
+        ]
+        for name, score in compared["planners"].items()
+    ]
+    head = ("planner", f"net {code}", "trades", "won / lost", "win rate", "match rate", "problem")
+    said = "Net since the close before, after costs, with what is held; only the first one traded."
+    return ["## Planners", "", said, "", *_table(head, rows)]
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

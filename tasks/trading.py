@@ -6,7 +6,7 @@ from datetime import datetime
 
 from tasks.deployments import follow_halts_soon
 from tasks.policy import step_task
-from trading_core.steps import execute, operate, reconcile, tell, unfilled
+from trading_core.steps import cancel_entries, execute, operate, reconcile, tell, unfilled
 from trading_core.steps import observe as looking
 from trading_core.steps import protect as protecting
 from trading_core.steps.decide import Cycle, with_decisions
@@ -61,19 +61,34 @@ async def protect(runtime: Runtime, day: TradingDay, sentinel: Sentinel, at: dat
 
 async def _carry_out(runtime: Runtime, books: Books, plan: TickPlan) -> tuple[Sent, ...]:
     execute.journal(runtime.store, plan)
-    await execute.cancel_all(runtime.broker, runtime.store, runtime.lock, books, plan)
-    return await execute.send_all(runtime.broker, runtime.store, runtime.lock, books, plan)
+    async with runtime.desk:
+        await execute.cancel_all(runtime.broker, runtime.store, runtime.lock, books, plan)
+        return await execute.send_all(runtime.broker, runtime.store, runtime.lock, books, plan)
+
+
+async def heed_halts(runtime: Runtime, day: TradingDay) -> int:
+    """Cancel what works of the entries while a halt stands. Not a task: it is looked at often."""
+    async with runtime.desk:
+        return await cancel_entries.heed_halts(
+            runtime.broker,
+            runtime.store,
+            runtime.lock,
+            group=day.group,
+            session=day.session.date,
+            clock=runtime.clock,
+            policy=runtime.policy,
+        )
 
 
 async def tell_people(
     runtime: Runtime, day: TradingDay, books: Books, plan: TickPlan, sent: tuple[Sent, ...]
 ) -> bool:
-    """Say what was accepted, filled, refused or halted; whether it could be delivered.
+    """Say what was accepted, filled, refused or halted; whether it could be written down.
 
     Not a task: most ticks say nothing.
     """
-    notes = [*tell.of_books(books), *tell.of_plan(plan, day.group), *tell.of_sent(sent, plan.at)]
-    told = await tell.tell(runtime.notifier, runtime.store, notes)
+    notes = tell.of_pass(books, plan, sent)
+    told = await tell.try_to_tell(runtime.notifier, runtime.store, notes)
     if plan.halts or books.new_halts:
         follow_halts_soon(runtime.store, plan.at)
     return told
@@ -90,14 +105,5 @@ async def look_at_loss(runtime: Runtime, day: TradingDay, at: datetime) -> None:
         limits=runtime.policy.risk,
     )
     if halt is not None:
-        await tell.tell(runtime.notifier, runtime.store, tell.of_halts([halt]))
+        await tell.try_to_tell(runtime.notifier, runtime.store, tell.of_halts([halt]))
         follow_halts_soon(runtime.store, at)
-
-
-async def tell_again(runtime: Runtime, day: TradingDay, at: datetime) -> bool:
-    """Say what could not be delivered before, and which orders were accepted of a run that was
-    stopped before it could say so; whether nothing of it is left."""
-    with runtime.store.read() as reader:
-        orders = reader.orders(day.group, day.session.date)
-    told = await tell.tell(runtime.notifier, runtime.store, tell.of_accepted(orders, at))
-    return await tell.tell_again(runtime.notifier, runtime.store, at) and told

@@ -11,12 +11,12 @@ from typing import Any
 
 from trading_core.errors import BrokerUnavailable, NotOffered, PlannerError
 from trading_core.model.journal import ContextEntry, ContextLayer, LlmCall, Scorecard
+from trading_core.model.language import PlanReply, PlanRequest
 from trading_core.model.market import Currency, Instrument, Market, MarketGroup
 from trading_core.model.order import Fill
 from trading_core.model.playbook import LintNote, Playbook, PlaybookDraft
 from trading_core.model.portfolio import Account, AdoptedLot, Holding, Split
 from trading_core.model.price import Candidate, DailyBar, Ranking, RankRow, Signal
-from trading_core.ports import PlanReply, PlanRequest
 from trading_core.rules.calendar import Session, SessionTable, sessions_between
 
 SESSION = date(2026, 3, 3)  # a Tuesday; Monday 2026-03-02 is a Korean holiday

@@ -36,6 +36,8 @@ from trading_core.model.journal import (
 )
 from trading_core.model.language import LlmReservation, LlmText, TextKind
 from trading_core.model.market import Currency, Instrument, Market
+from trading_core.model.notice import LevelRow, NotifyLevel, Outcome, SendRow
+from trading_core.model.operator import CommandState, OperatorCommand
 from trading_core.model.order import (
     Fill,
     IntentReason,
@@ -59,6 +61,15 @@ from trading_core.model.playbook import (
     StockPlan,
 )
 from trading_core.model.portfolio import AdoptedLot, ExitState, Protection, Split, StopBasis
+from trading_core.model.safekeeping import (
+    BackupCheck,
+    BackupUpload,
+    Health,
+    HealthReason,
+    Restore,
+    UploadOutcome,
+)
+from trading_core.model.shadow import ShadowGuard, ShadowMark, ShadowPlan, ShadowTrade
 from trading_core.model.sources import (
     EconomicEvent,
     Headline,
@@ -364,6 +375,19 @@ def make_kill_row(**changes: Any) -> KillRow:
     return KillRow(**(values | changes))
 
 
+def make_operator_command(**changes: Any) -> OperatorCommand:
+    values: dict[str, Any] = {
+        "command_id": "telegram-101",
+        "state": CommandState.DONE,
+        "at": AT,
+        "actor": "telegram:42",
+        "name": "stop",
+        "argument": "ALL",
+        "detail": "ALL is stopped",
+    }
+    return OperatorCommand(**(values | changes))
+
+
 def make_switch(**changes: Any) -> DeploymentSwitch:
     values: dict[str, Any] = {
         "deployment_id": "7b0cf1c8-0000-4000-8000-000000000001",
@@ -480,6 +504,43 @@ def make_backup(**changes: Any) -> BackupRecord:
     return BackupRecord(**(values | changes))
 
 
+def make_upload(**changes: Any) -> BackupUpload:
+    values: dict[str, Any] = {
+        "backup_id": "backup-1",
+        "at": AT,
+        "place": "s3://bucket/ouroboros",
+        "outcome": UploadOutcome.STORED,
+        "bytes_sent": 1_048_576,
+        "detail": "",
+    }
+    return BackupUpload(**(values | changes))
+
+
+def make_check(**changes: Any) -> BackupCheck:
+    values: dict[str, Any] = {
+        "at": AT,
+        "health": Health.DEGRADED,
+        "reasons": (HealthReason("age", Health.DEGRADED, "the newest backup is 26 h old"),),
+        "newest_id": "backup-1",
+        "restored_rows": 4321,
+    }
+    return BackupCheck(**(values | changes))
+
+
+def make_restore(**changes: Any) -> Restore:
+    values: dict[str, Any] = {
+        "restore_id": "restore-1",
+        "at": AT,
+        "backup_id": "backup-1",
+        "backup_at": AT - timedelta(hours=3),
+        "source": "backups/2026-11-20.duckdb",
+        "sha256": "0" * 64,
+        "rows": 4321,
+        "safety_copy": "trades.db.before-restore",
+    }
+    return Restore(**(values | changes))
+
+
 def make_notification(**changes: Any) -> Notification:
     values: dict[str, Any] = {
         "notification_id": "note-1",
@@ -490,6 +551,24 @@ def make_notification(**changes: Any) -> Notification:
         "delivered": True,
     }
     return Notification(**(values | changes))
+
+
+def make_send(**changes: Any) -> SendRow:
+    values: dict[str, Any] = {
+        "notification_id": "note-1",
+        "channel": "telegram",
+        "outcome": Outcome.SENT,
+        "attempts": 2,
+        "at": AT,
+        "detail": "late",
+    }
+    return SendRow(**(values | changes))
+
+
+def make_level(**changes: Any) -> LevelRow:
+    values: dict[str, Any] = {"kind": "order_filled", "level": "off", "at": AT, "by": "telegram:42"}
+    row = values | changes
+    return LevelRow(**(row | {"level": NotifyLevel(row["level"])}))
 
 
 def make_protection(**changes: Any) -> ProtectionRow:
@@ -564,6 +643,57 @@ def make_ask(**values: Any) -> SourceAsk:
     return SourceAsk(**(base | values))
 
 
+def make_shadow_plan(**values: Any) -> ShadowPlan:
+    base: dict[str, Any] = {
+        "planner": "openai:other",
+        "market": "KR",
+        "session": SESSION,
+        "at": AT,
+        "playbook": make_playbook(),
+        "problem": "PlannerTimeout: late",
+        "cost_usd": Decimal("0.0123"),
+    }
+    return ShadowPlan(**(base | values))
+
+
+def make_shadow_trade(**values: Any) -> ShadowTrade:
+    base: dict[str, Any] = {
+        "planner": "rules",
+        "intent_id": "intent-1",
+        "decision_id": "decision-1",
+        "playbook_id": "playbook-1",
+        "scenario_id": "005930#1",
+        "instrument": SAMSUNG,
+        "session": SESSION,
+        "at": AT,
+        "side": Side.BUY,
+        "quantity": 10,
+        "price": Decimal(70_500),
+        "fee": Decimal(98),
+        "tax": Decimal(0),
+        "currency": Currency.KRW,
+        "decided_price": Decimal(70_400),
+        "limit_price": Decimal(70_500),
+        "reason": IntentReason.ENTRY,
+        "confidence": 85,
+        "stop_loss_pct": -3.5,
+        "take_profit_pct": 6.0,
+        "krw_rate": Decimal(1),
+    }
+    return ShadowTrade(**(base | values))
+
+
+def make_shadow_mark(planner: str = "rules", **values: Any) -> ShadowMark:
+    """``observed`` and ``matched`` go to the mark, the rest to its equity point."""
+    seen = {name: values.pop(name) for name in ("observed", "matched") if name in values}
+    return ShadowMark(planner, make_equity(**values), **({"observed": 4, "matched": 1} | seen))
+
+
+def make_shadow_guard(planner: str = "rules", **values: Any) -> ShadowGuard:
+    row = make_protection(**values)
+    return ShadowGuard(planner, row.market, row.session, row.protection)
+
+
 def one_of_each() -> Sequence[Record]:
     """A record of every type, fit to be appended together."""
     return [
@@ -584,6 +714,7 @@ def one_of_each() -> Sequence[Record]:
         make_difference(),
         make_cycle(),
         make_kill_row(),
+        make_operator_command(),
         make_switch(),
         make_llm_call(),
         make_llm_reservation(),
@@ -591,10 +722,19 @@ def one_of_each() -> Sequence[Record]:
         make_scorecard(),
         make_context(),
         make_backup(),
+        make_upload(),
+        make_check(),
+        make_restore(),
         make_notification(),
+        make_send(),
+        make_level(),
         make_protection(),
         make_headline(),
         make_reading(),
         make_event_due(),
         make_ask(),
+        make_shadow_plan(),
+        make_shadow_trade(),
+        make_shadow_mark(),
+        make_shadow_guard(),
     ]

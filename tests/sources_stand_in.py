@@ -20,7 +20,7 @@ from trading_core.adapters.kis.transport import KisTransport
 from trading_core.adapters.sources.assembly import open_sources
 from trading_core.adapters.sources.config import SourceConfig
 from trading_core.clock import FixedClock
-from trading_core.source_ports import Sources
+from trading_core.ports.sources import Sources
 
 AT = datetime(2026, 11, 20, 13, 0, tzinfo=UTC)  # a Friday, 08:00 in New York, 22:00 in Seoul
 SINCE = AT - timedelta(hours=48)

@@ -68,7 +68,7 @@ from trading_core.steps.observe import View, observe
 from trading_core.steps.opening import TradingDay, open_day
 from trading_core.steps.reconcile import Books, reconcile
 from trading_core.steps.report import TickReport
-from trading_core.steps.tell import of_books, of_plan, of_sent, tell
+from trading_core.steps.tell import of_pass, tell
 from trading_core.steps.tick import TickPlan, decide
 from trading_core.steps.unfilled import look_closer
 from trading_core.twin.exchange import SimulatedExchange
@@ -201,6 +201,7 @@ class FakeNotifier:
 
     told: list[Notification] = field(default_factory=list)
     takes: bool = True
+    channels: tuple[str, ...] = ()
 
     async def send(self, notification: Notification) -> bool:
         self.told.append(notification)
@@ -337,8 +338,7 @@ class Floor:
             sent = await self.act(books, plan)
         except CircuitBreakerTripped:
             sent = ()
-        notes = [*of_books(books), *of_plan(plan, self.group), *of_sent(sent, at)]
-        await tell(self.notifier, self.store, notes)
+        await tell(self.notifier, self.store, of_pass(books, plan, sent))
         return Tick(books, view, plan, sent, TickReport.of(books, view, plan, sent))
 
     def by_hand(self, side: Side, quantity: int, price: int | None, symbol: str = "A") -> int:

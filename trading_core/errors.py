@@ -24,6 +24,7 @@
     │   ├── StoreBusy*             another process held the store for too long
     │   ├── SchemaTooNew           the file was written by a newer version
     │   └── IllegalTransition      an order event that the order life does not allow
+    ├── BackupError                a backup could not be made, sent, read or brought back
     └── TradingHalted              a stored halt forbids what was asked
 
     CircuitBreakerTripped          a SystemExit: no ``except Exception`` can swallow it
@@ -172,6 +173,10 @@ class SchemaTooNew(StoreError):
 
 class IllegalTransition(StoreError):
     """An order event that the order life does not allow; trading halts on it."""
+
+
+class BackupError(TradingError):
+    """A backup could not be made, sent, read or brought back."""
 
 
 class TradingHalted(TradingError):

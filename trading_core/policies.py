@@ -23,6 +23,7 @@ from trading_core.model.limits import (
 from trading_core.model.playbook import RefreshCause
 from trading_core.model.sources import SourceKind
 from trading_core.rules.llm_prices import GEMINI_PRICES, OPENAI_PRICES, TokenPrice, flat_price
+from trading_core.rules.schedules import SchedulePolicy
 from trading_core.settings import Settings
 from trading_core.steps.watchdog import WatchPolicy
 
@@ -102,9 +103,10 @@ def budget_of(settings: Settings) -> LlmBudget:
     )
 
 
-def prices_of(settings: Settings) -> tuple[TokenPrice, ...]:
-    """The price list of the provider; one's own price for one's own model comes first."""
-    if settings.planner_provider == "gemini":
+def prices_of(settings: Settings, provider: str = "") -> tuple[TokenPrice, ...]:
+    """The price list of a provider, the planner's by default; one's own price for one's own model
+    comes first."""
+    if (provider or settings.planner_provider) == "gemini":
         return GEMINI_PRICES
     own_in, own_out, model = (
         settings.openai_input_usd,
@@ -130,6 +132,16 @@ def realtime_of(settings: Settings) -> RealtimePolicy:
         call_seconds=min(settings.planner_timeout_seconds, cycle / 3),
         cycle_seconds=cycle * 0.75,
         max_output_tokens=min(settings.llm_max_output_tokens, DECISION_TOKENS),
+    )
+
+
+def schedule_policy_of(settings: Settings) -> SchedulePolicy:
+    """When the flows of a session run; only daily mode has rounds."""
+    return SchedulePolicy(
+        pre_market=timedelta(minutes=settings.pre_market_minutes),
+        rounds=settings.daily_sessions if settings.trade_mode == "daily" else 0,
+        round_every=timedelta(hours=settings.session_interval_hours),
+        tick_every=timedelta(seconds=settings.rescan_interval_seconds),
     )
 
 

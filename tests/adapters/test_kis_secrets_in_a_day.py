@@ -13,7 +13,7 @@ from trading_core.steps import backup, execute, review
 from trading_core.steps.observe import observe
 from trading_core.steps.opening import open_day
 from trading_core.steps.reconcile import reconcile
-from trading_core.steps.tell import of_books, of_plan, of_sent, tell
+from trading_core.steps.tell import of_pass, tell
 from trading_core.steps.tick import decide
 from trading_core.twin.exchange import SimulatedExchange
 from trading_core.twin.faults import FaultAction, FaultPlan, FaultRule
@@ -47,8 +47,7 @@ async def tick(runtime, day, at):
     execute.journal(runtime.store, plan)
     await execute.cancel_all(runtime.broker, runtime.store, runtime.lock, books, plan)
     sent = await execute.send_all(runtime.broker, runtime.store, runtime.lock, books, plan)
-    notes = [*of_books(books), *of_plan(plan, KR), *of_sent(sent, at)]
-    await tell(runtime.notifier, runtime.store, notes)
+    await tell(runtime.notifier, runtime.store, of_pass(books, plan, sent))
     return sent
 
 
@@ -72,6 +71,7 @@ async def test_nothing_secret_is_written_on_a_day_of_trading(tmp_path, caplog, m
         kis_app_key=APP_KEY, kis_app_secret=APP_SECRET, kis_account_no=ACCOUNT, mode="live",
         ouroboros_home=tmp_path, enabled_markets=(KR,), rate_limit_rps=20.0,
     )  # fmt: skip
+    wiring.confirm_live(settings, venue.now)
     wanted = {
         item.symbol: [when("price > 0", stop_loss_pct=-3.0)] for item in venue.instruments()[:3]
     }

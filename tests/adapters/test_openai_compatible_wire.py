@@ -17,10 +17,10 @@ from trading_core.adapters.duck.store import DuckStore
 from trading_core.adapters.openai_compatible import OpenAiCompatibleModel
 from trading_core.clock import FixedClock
 from trading_core.errors import PlannerError, PlannerTimeout, PlannerUnavailable, ReplyInvalid
+from trading_core.model.language import PlanReply, PlanRequest
 from trading_core.model.limits import LlmBudget
 from trading_core.model.market import MarketGroup
 from trading_core.model.playbook import PlaybookSource
-from trading_core.ports import PlanReply, PlanRequest
 from trading_core.rules.llm_prices import OPENAI_PRICES, flat_price
 from trading_core.rules.prompt_budget import prompt_hash
 from trading_core.steps.ask import AccountedModel

@@ -32,7 +32,7 @@ from trading_core.clock import FixedClock
 from trading_core.errors import ConfigError, SourceError
 from trading_core.model.market import Instrument, Market, MarketGroup
 from trading_core.model.sources import Headline, Importance
-from trading_core.source_ports import Sources
+from trading_core.ports.sources import Sources
 
 AAPL = Instrument("AAPL", Market.US_NASDAQ, "Apple")
 MSFT = Instrument("MSFT", Market.US_NASDAQ, "Microsoft")

@@ -20,6 +20,7 @@ from tests.record_factories import (
     SAMSUNG,
     SESSION,
     make_backup,
+    make_check,
     make_context,
     make_cycle,
     make_decision,
@@ -31,6 +32,7 @@ from tests.record_factories import (
     make_halt,
     make_intent,
     make_kill_row,
+    make_level,
     make_llm_call,
     make_llm_reservation,
     make_llm_text,
@@ -38,14 +40,18 @@ from tests.record_factories import (
     make_match,
     make_notification,
     make_observation,
+    make_operator_command,
     make_order_life,
     make_outcome,
     make_playbook,
     make_protection,
+    make_restore,
     make_scorecard,
     make_screened,
+    make_send,
     make_split,
     make_switch,
+    make_upload,
     one_of_each,
 )
 from trading_core.adapters.duck import DuckStore
@@ -56,6 +62,7 @@ from trading_core.model.journal import ContextLayer, HaltLevel
 from trading_core.model.language import LlmSpend
 from trading_core.model.market import Currency, Instrument, Market
 from trading_core.model.memory import EntryOrigin
+from trading_core.model.operator import CommandState
 from trading_core.model.order import TRANSITIONS, OrderState, Side
 from trading_core.model.portfolio import ExitState, StopBasis
 from trading_core.ports import Record, Store, StoreReader
@@ -113,6 +120,7 @@ class TestRoundTrips:
             assert db.differences("KR", SESSION) == [make_difference()]
             assert db.decision_cycles("KR", SESSION) == [make_cycle()]
             assert db.kill_rows() == [make_kill_row()]
+            assert db.operator_commands() == [make_operator_command()]
             assert db.deployment_switches() == [make_switch()]
             assert db.llm_calls() == [make_llm_call()]
             assert db.llm_reservations() == [make_llm_reservation()]
@@ -120,6 +128,9 @@ class TestRoundTrips:
             assert db.scorecards() == [make_scorecard()]
             assert db.context(ContextLayer.L3) == [make_context()]
             assert db.backups() == [make_backup()]
+            assert db.backup_uploads() == [make_upload()]
+            assert db.backup_checks() == [make_check()]
+            assert db.restores() == [make_restore()]
             assert db.protections("KR") == {"005930": make_protection().protection}
 
     def test_differences_are_those_of_one_market_and_session_as_they_were_seen(
@@ -581,6 +592,39 @@ class TestQueries:
             accepted_on=SESSION,
         )
 
+    def test_the_newest_match_of_each_symbol_and_kind(self, store: Store) -> None:
+        append(store, make_match(at=AT, kind="near"), make_match(at=AT + MINUTE, kind="near"))
+        append(store, make_match(at=AT, kind="first"), make_match(at=AT, symbol="A", kind="near"))
+        append(store, make_match(at=AT, symbol="A", kind="near", market="US"))
+        found = ask(store, lambda db: db.newest_matches("KR", SESSION))
+        assert [(r.symbol, r.kind, r.at) for r in found] == [
+            ("005930", "first", AT),
+            ("005930", "near", AT + MINUTE),
+            ("A", "near", AT),
+        ]
+
+    def test_commands_are_those_of_one_message_or_of_a_time_on_and_are_written_once(
+        self, store: Store
+    ) -> None:
+        begun = make_operator_command(state=CommandState.BEGUN, detail="", at=AT - MINUTE)
+        append(store, begun, make_operator_command(command_id="telegram-99", at=AT - HOUR))
+        append(store, make_operator_command(), make_operator_command(actor="somebody else"))
+        mine = ask(store, lambda db: db.operator_commands("telegram-101"))
+        assert mine == [begun, make_operator_command()]
+        assert ask(store, lambda db: db.operator_commands(since=AT - MINUTE)) == mine
+        assert len(ask(store, lambda db: db.operator_commands())) == 3
+
+    def test_the_fingerprint_changes_with_every_write_and_with_no_read(self, store: Store) -> None:
+        before = store.fingerprint()
+        ask(store, lambda db: db.open_halts())
+        assert store.fingerprint() == before
+        append(store, make_halt())
+        after = store.fingerprint()
+        assert after != before
+        with store.write() as tx:
+            tx.lift_halt("halt-1", at=AT, by="me")
+        assert store.fingerprint() != after
+
     def test_the_tries_of_a_kill_switch_come_back_in_order_and_apart_from_others(
         self, store: Store
     ) -> None:
@@ -715,8 +759,8 @@ class TestQueries:
     def test_what_is_forgotten_is_gone_and_can_be_remembered_again(self, store: Store) -> None:
         append(store, make_context(), make_context(key="other"), make_context(timeframe="2026"))
         with store.write() as tx:
-            tx.forget([make_context(value="whatever it says")])
-            tx.forget([])
+            tx.forget([make_context(value="whatever it says")], at=AT)
+            tx.forget([], at=AT)
         with store.read() as db:
             left = db.context_history(ContextLayer.L3)
             assert [(e.timeframe, e.key) for e in left] == [
@@ -787,6 +831,41 @@ class TestQueries:
         assert ask(store, lambda db: db.notified(["note-2", "note-3"])) == {"note-2"}
         assert ask(store, lambda db: db.notified([])) == set()
 
+    def test_a_message_is_unsent_on_each_of_its_channels_until_a_row_says_otherwise(
+        self, store: Store
+    ) -> None:
+        late = make_notification(notification_id="late", at=AT + MINUTE, channels=("telegram",))
+        both = make_notification(
+            notification_id="both", channels=("telegram", "ntfy-1f3a9c"), picture="equity KR"
+        )
+        append(store, late, both, make_notification(notification_id="for the log alone"))
+        assert ask(store, lambda db: db.unsent("telegram")) == [both, late]
+        assert ask(store, lambda db: db.unsent("ntfy-1f3a9c")) == [both]
+        assert ask(store, lambda db: db.unsent("gram")) == []
+        sent = make_send(notification_id="both", channel="telegram")
+        append(store, sent, make_send(notification_id="both", channel="telegram", attempts=9))
+        assert ask(store, lambda db: db.unsent("telegram")) == [late]
+        assert ask(store, lambda db: db.unsent("ntfy-1f3a9c")) == [both]
+        assert ask(store, lambda db: db.sends(["both", "late"])) == [sent]
+
+    def test_the_newest_messages_come_first(self, store: Store) -> None:
+        notes = [make_notification(notification_id=f"{n}", at=AT + n * MINUTE) for n in range(5)]
+        append(store, *notes)
+        assert ask(store, lambda db: db.notifications(2)) == [notes[4], notes[3]]
+
+    def test_the_level_that_was_set_last_counts(self, store: Store) -> None:
+        assert ask(store, lambda db: db.notification_levels()) == {}
+        append(
+            store,
+            make_level(kind="halt", level="silent"),
+            make_level(level="off"),
+            make_level(level="on", at=AT + MINUTE),
+        )
+        assert ask(store, lambda db: db.notification_levels()) == {
+            "halt": "silent",
+            "order_filled": "on",
+        }
+
     def test_the_newest_session_has_a_playbook_or_an_equity_point(self, store: Store) -> None:
         append(store, make_playbook(), make_playbook(market="US", session=NEXT_DAY))
         assert ask(store, lambda db: db.newest_session("KR")) == SESSION
@@ -796,6 +875,22 @@ class TestQueries:
     def test_backups_come_newest_first(self, store: Store) -> None:
         append(store, make_backup(), make_backup(backup_id="2", at=AT + MINUTE))
         assert [b.backup_id for b in ask(store, lambda db: db.backups())] == ["2", "backup-1"]
+
+    def test_what_became_of_backups_comes_newest_first_and_no_more_than_asked_for(
+        self, store: Store
+    ) -> None:
+        for number in range(3):
+            at = AT + number * MINUTE
+            append(
+                store,
+                make_upload(at=at, bytes_sent=number),
+                make_check(at=at, restored_rows=None, reasons=()),
+                make_restore(restore_id=str(number), at=at),
+            )
+        assert [u.bytes_sent for u in ask(store, lambda db: db.backup_uploads(2))] == [2, 1]
+        [check] = ask(store, lambda db: db.backup_checks(1))
+        assert (check.at, check.restored_rows, check.reasons) == (AT + 2 * MINUTE, None, ())
+        assert [r.restore_id for r in ask(store, lambda db: db.restores())] == ["2", "1", "0"]
 
     def test_recently_traded_are_distinct_instruments_newest_first(self, store: Store) -> None:
         hynix = Instrument("000660", Market.KR, "SK hynix")

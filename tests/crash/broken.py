@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from tests.crash.schedule import Kill
@@ -56,8 +56,8 @@ class BrokenStore:
     killer: Killer
 
     @contextmanager
-    def read(self) -> Iterator[StoreReader]:
-        with self.inner.read() as reader:
+    def read(self, *, as_of: datetime | None = None) -> Iterator[StoreReader]:
+        with self.inner.read(as_of=as_of) as reader:
             yield reader
 
     @contextmanager
@@ -67,6 +67,9 @@ class BrokenStore:
             yield tx
             self.killer.reach("write.inside")
         self.killer.reach("write.after")
+
+    def fingerprint(self) -> str:
+        return self.inner.fingerprint()
 
     def snapshot(self, target: Any) -> int:
         return self.inner.snapshot(target)

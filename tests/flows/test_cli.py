@@ -30,7 +30,9 @@ Run = Callable[..., tuple[int, str, str]]
 
 COMMANDS = (
     *("demo", "plan", "session", "tick", "review", "backup", "status", "why", "halt", "resume"),
-    *("kill", "settle", "doctor", "twin serve", "decisions review", "memory"),
+    *("kill", "settle", "doctor", "twin serve", "decisions review", "memory", "book"),
+    *("up", "down", "logs", "dashboard", "go-live"),
+    *("backup health", "backup list", "restore", "export"),
 )
 
 
@@ -40,7 +42,7 @@ def all_commands() -> dict[str, Any]:
     for name, command in root.commands.items():
         if hasattr(command, "commands"):
             found |= {f"{name} {inner}": item for inner, item in command.commands.items()}
-        else:
+        if getattr(command, "invoke_without_command", True):
             found[name] = command
     return found
 

@@ -36,6 +36,7 @@ def runtime_of(desk: Floor) -> Any:
         policy=POLICY,
         language_model=None,
         clock=Stands(),
+        shadows=(),
     )
 
 

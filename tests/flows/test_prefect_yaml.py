@@ -1,33 +1,36 @@
-"""The deployments: every one can be deployed, and comes at the right time of its exchange."""
+"""The table of contents: every deployment says what it is, when it comes and what it may meet."""
 
 from __future__ import annotations
 
 import importlib
 import inspect
 from collections import Counter
-from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
 import yaml
 from prefect import Flow
+from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule
+from prefect.utilities.callables import parameter_schema
 
 from trading_core.model.market import MarketGroup
-from trading_core.rules.calendar import session_on
-from trading_core.rules.markets import zone_of
-from trading_core.settings import load_settings
+from trading_core.rules.schedules import BookedFlow
 
 ROOT = Path(__file__).parents[2]
 CONTENT: dict[str, Any] = yaml.safe_load((ROOT / "prefect.yaml").read_text())
 DEPLOYMENTS: list[dict[str, Any]] = CONTENT["deployments"]
-TRADING = [item for item in DEPLOYMENTS if "market" in item.get("parameters", {})]
-YEAR = date(2026, 1, 1), date(2026, 12, 31)
+MARKETS = [group.value for group in MarketGroup]
+UNLIMITED = {"session", "kill"}
+"""A run with a limit ends when the server is gone for minutes: it cannot renew it."""
 
 
 def label(item: dict[str, Any]) -> str:
-    return f"{item['entrypoint'].partition(':')[2]}/{item['name']}"
+    return f"{flow_name(item)}/{item['name']}"
+
+
+def flow_name(item: dict[str, Any]) -> str:
+    return str(flow_of(item).name)
 
 
 def flow_of(item: dict[str, Any]) -> Flow[Any, Any]:
@@ -39,7 +42,13 @@ def flow_of(item: dict[str, Any]) -> Flow[Any, Any]:
     return flow
 
 
-@pytest.mark.parametrize("item", DEPLOYMENTS, ids=label)
+every = pytest.mark.parametrize("item", DEPLOYMENTS, ids=label)
+of_markets = pytest.mark.parametrize(
+    "item", [i for i in DEPLOYMENTS if "market" in i.get("parameters", {})], ids=label
+)
+
+
+@every
 def test_every_entrypoint_is_a_flow_that_takes_these_parameters(item: dict[str, Any]) -> None:
     flow = flow_of(item)
 
@@ -47,71 +56,91 @@ def test_every_entrypoint_is_a_flow_that_takes_these_parameters(item: dict[str, 
     flow.validate_parameters(item.get("parameters", {}))
 
 
-@pytest.mark.parametrize("item", DEPLOYMENTS, ids=label)
+@every
 def test_every_deployment_says_what_it_is_and_where_it_runs(item: dict[str, Any]) -> None:
-    assert item["description"].strip()
-    assert item["tags"]
-    assert item["work_pool"] == {"name": "local"}
+    assert item["description"].endswith(".")
+    assert flow_name(item).partition("-")[0] in item["tags"]
+    assert item["work_pool"]["name"] == "local"
+    beat = item["work_pool"]["job_variables"]["env"]["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"]
+    assert 30 <= int(beat) <= 60
+
+
+@every
+def test_every_deployment_says_what_happens_when_two_runs_meet(item: dict[str, Any]) -> None:
+    limit = item.get("concurrency_limit")
+
+    if flow_name(item) in UNLIMITED:
+        assert limit is None
+    else:
+        assert limit["limit"] == 1
+        assert limit["collision_strategy"] in ("ENQUEUE", "CANCEL_NEW")
+        assert limit["grace_period_seconds"] >= 60
+
+
+@every
+def test_every_deployment_has_a_schedule_or_says_who_starts_it(item: dict[str, Any]) -> None:
+    schedules = item.get("schedules", [])
+
+    for schedule in schedules:
+        assert schedule["slug"]
+        assert not schedule["slug"].startswith("calendar"), "that is how booked ones are named"
+        if "cron" in schedule:
+            CronSchedule(cron=schedule["cron"], timezone=schedule["timezone"])
+            assert schedule["cron"].endswith("* * *"), "weekdays are a matter of the calendars"
+        else:
+            assert IntervalSchedule.model_validate({"interval": schedule["interval"]})
+    said = item["description"]
+    by_calendar = "ooked by the calendar" in said
+    assert bool(schedules) + by_calendar + ("Kill switch, by hand" in said) == 1
+    assert by_calendar <= (flow_name(item) in set(BookedFlow))
+
+
+@of_markets
+def test_the_form_of_a_market_offers_the_markets(item: dict[str, Any]) -> None:
+    schema = parameter_schema(flow_of(item)).model_dump()["properties"]["market"]
+
+    assert schema["enum"] == MARKETS
+    assert schema["description"]
+    assert item["name"] == item["parameters"]["market"] == item["tags"][-1]
+
+
+def test_an_exchange_is_taken_for_its_market_and_nonsense_is_refused() -> None:
+    from flows.kill import kill
+    from flows.plan import plan
+
+    assert plan.validate_parameters({"market": "us_nasdaq"}) == {"market": "US"}
+    with pytest.raises(Exception, match="unknown market 'MARS'"):
+        plan.validate_parameters({"market": "MARS"})
+    assert kill.validate_parameters({"scope": " kr", "reason": "x"})["scope"] == "KR"
+    for wrong in ({"scope": "MARS", "reason": "x"}, {"scope": "KR", "reason": ""}):
+        with pytest.raises(Exception, match="invalid parameters"):
+            kill.validate_parameters(wrong)
 
 
 def test_no_two_deployments_of_a_flow_share_a_name() -> None:
     assert [name for name, count in Counter(map(label, DEPLOYMENTS)).items() if count > 1] == []
 
 
-def test_every_market_that_is_enabled_by_default_has_its_whole_day() -> None:
-    deployed = {(label(item).partition("/")[0], item["parameters"]["market"]) for item in TRADING}
+def test_every_market_has_its_whole_day() -> None:
+    deployed = {label(item) for item in DEPLOYMENTS}
 
-    for group in load_settings().enabled_markets:
-        for flow in ("plan", "session", "tick", "review"):
-            assert (flow, group.value) in deployed
-
-
-def test_the_state_is_backed_up_on_a_schedule() -> None:
-    [backup] = [item for item in DEPLOYMENTS if label(item).startswith("backup/")]
-
-    assert backup["schedules"]
+    for market in MARKETS:
+        assert {f"{flow}/{market}" for flow in ("plan", "session", "tick", "review")} <= deployed
+    assert {"backup/after-review", "backup/nightly", "memory/daily", "book/calendar"} <= deployed
 
 
-@pytest.mark.parametrize("item", TRADING, ids=label)
-def test_a_schedule_is_in_the_time_of_its_exchange(item: dict[str, Any]) -> None:
-    group = MarketGroup(item["parameters"]["market"])
+def test_a_session_that_ends_badly_is_looked_at_at_once() -> None:
+    [book] = [item for item in DEPLOYMENTS if label(item) == "book/calendar"]
+    [trigger] = book["triggers"]
 
-    for schedule in item.get("schedules", []):
-        assert schedule["timezone"] == zone_of(group)
-
-
-@pytest.mark.parametrize("item", [i for i in TRADING if i.get("schedules")], ids=label)
-def test_a_schedule_fits_every_session_of_a_year(item: dict[str, Any]) -> None:
-    """Late opens and early closes included; the flow waits or skips, it never comes too late."""
-    group = MarketGroup(item["parameters"]["market"])
-    [schedule] = item["schedules"]
-    flow = label(item).partition("/")[0]
-    due = _weekday_time(schedule["cron"])
-    zone = ZoneInfo(schedule["timezone"])
-    lead = timedelta(minutes=load_settings().pre_market_minutes)
-    sessions = [found for day in _days() if (found := session_on(group, day)) is not None]
-    assert len(sessions) > 240
-    usual = Counter(s.open_at.astimezone(zone).time() for s in sessions).most_common(1)[0][0]
-
-    for session in sessions:
-        assert session.date.weekday() < 5
-        at = datetime.combine(session.date, due, zone)
-        if flow == "plan":
-            assert at + lead <= session.open_at
-        elif flow == "session":
-            assert timedelta() < session.open_at - at <= timedelta(hours=1, minutes=5)
-        else:
-            assert flow == "review"
-            assert at >= session.close_at + timedelta(minutes=20)
-    if flow == "plan":
-        assert datetime.combine(YEAR[0], due) + lead == datetime.combine(YEAR[0], usual)
+    assert set(trigger["expect"]) == {"prefect.flow-run.Crashed", "prefect.flow-run.Failed"}
+    assert trigger["match_related"]["prefect.resource.name"] == "session"
 
 
-def _weekday_time(cron: str) -> time:
-    minute, hour, *rest = cron.split()
-    assert rest == ["*", "*", "1-5"], cron
-    return time(int(hour), int(minute))
+def test_the_page_about_schedules_names_every_deployment() -> None:
+    page = (ROOT / "docs" / "schedules.md").read_text()
 
-
-def _days() -> list[date]:
-    return [YEAR[0] + timedelta(days=n) for n in range((YEAR[1] - YEAR[0]).days + 1)]
+    for item in DEPLOYMENTS:
+        name = label(item)
+        group = name if item.get("parameters", {}).get("market") in (None, "KR", "VN") else ""
+        assert f"`{group}`" in page or not group, name

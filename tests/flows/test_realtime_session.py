@@ -17,6 +17,7 @@ from flows import decide_cli
 from flows.session import _Run, session
 from flows.tick import tick
 from tasks.planning import open_day
+from tasks.shadowing import ShadowRun
 from tests.gemini_stand_in import GeminiStandIn, Scripted, gemini_stand_in
 from tests.trading_fakes import FakeNotifier, busy, playbook, when
 from tests.unit.twin.handmade_tape import SESSION, make_tape, minute
@@ -316,7 +317,8 @@ async def test_protective_passes_need_not_wait_for_the_model(tmp_path: Path) -> 
             book = db.playbook("KR", SESSION)
         assert book is not None
         day = await open_day(s.runtime, MarketGroup.KR, today, book)
-        run = _Run(s.runtime, day, cast(Lease, Kept()))
+        shadows = ShadowRun(s.runtime, MarketGroup.KR, today)
+        run = _Run(s.runtime, day, cast(Lease, Kept()), shadows)
 
         def respond(body: dict[str, Any]) -> Scripted:
             held.append(run._turn.locked())

@@ -325,7 +325,7 @@ async def test_a_session_that_stands_still_stops_entries_and_goes_on_by_itself(
                 assert "no price came in" in halt.reason
                 prices.flows.set()
                 await until(lambda: not halts(runtime))
-        assert {"halt", "recovered"} <= set(stage.notifier.kinds())
+        assert {"watchdog", "recovered"} <= set(stage.notifier.kinds())
 
 
 async def test_the_day_s_loss_is_looked_at_between_two_ticks_that_are_far_apart(
@@ -347,4 +347,4 @@ async def test_the_day_s_loss_is_looked_at_between_two_ticks_that_are_far_apart(
     (halt,) = halts(runtime)
     assert (halt.kind, halt.scope) == (HaltKind.BREAKER, "KRW")
     assert stage.sells() == []
-    assert "halt" in stage.notifier.kinds()
+    assert "breaker" in stage.notifier.kinds()

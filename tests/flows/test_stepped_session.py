@@ -49,10 +49,17 @@ async def test_a_session_that_starts_late_leaves_out_the_ticks_that_are_over(
 ) -> None:
     ticks: list[datetime] = []
     async with runtime_at(minute(150), tmp_path, "price < 1") as runtime:
-        with shared(replace(runtime, on_tick=lambda report: ticks.append(report.at))):
+        told = FakeNotifier()
+        watched = replace(runtime, on_tick=lambda report: ticks.append(report.at), notifier=told)
+        with shared(watched):
             await session.fn("KR")
     # Those at the open and an hour later are over; the one of the second hour is only late.
     assert ticks == [minute(150), *map(minute, (180, 240, 300, 360))]
+    assert told.kinds() == ["market_open", "market_close"]
+    assert "is open until 15:30 KST: 1 stocks planned by" in told.told[0].text
+    assert told.told[1].text.endswith(
+        "closed: 5 ticks, 0 failed; equity 100,000,000 -> 100,000,000 KRW"
+    )
 
 
 async def test_what_a_tick_decided_is_stored_before_its_order_leaves(tmp_path: Path) -> None:

@@ -73,6 +73,7 @@ DOCUMENTED: dict[str, object] = {
 }
 
 SECRETS = {
+    "BACKUP_ENCRYPTION_KEY": "backup-encryption-phrase",
     "KIS_APP_KEY": "PSkeyThatNobodyMaySee",
     "KIS_APP_SECRET": "secretThatNobodyMaySee",
     "KIS_ACCOUNT_NO": "87654321-01",

@@ -79,6 +79,25 @@ class AccountClaim:
                 self._enter(claim, at)
             yield
 
+    @contextmanager
+    def hold_alone(self, at: datetime, why: str) -> Iterator[None]:
+        """Hold the account against every other process, those of the same store too.
+
+        Raises:
+            TradingHalted: a process trades the account.
+        """
+        with _opened(self._path) as claim:
+            with _opened(self._path.with_suffix(".door")) as door:
+                fcntl.flock(door, fcntl.LOCK_EX)
+                try:
+                    fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    note = _note(claim)
+                    living = [item for item in note["holders"] if _lives(item)]
+                    raise TradingHalted(self._refusal(str(note["store"]), living)) from None
+                self._write(claim, f"({why})", [], at)
+            yield
+
     def _enter(self, claim: int, at: datetime) -> None:
         try:
             fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -88,11 +107,15 @@ class AccountClaim:
             holders = [item for item in note["holders"] if _lives(item)]
             if note["store"] != self._store:
                 raise TradingHalted(self._refusal(str(note["store"]), holders)) from None
+        self._write(claim, self._store, holders, at)
+        fcntl.flock(claim, fcntl.LOCK_SH | fcntl.LOCK_NB)
+
+    def _write(self, claim: int, store: str, holders: list[dict[str, Any]], at: datetime) -> None:
+        """Say whose the account is, this process last."""
         me = {"pid": os.getpid(), "host": socket.gethostname(), "since": f"{at:%Y-%m-%d %H:%M} UTC"}
-        text = json.dumps({"store": self._store, "holders": [*holders, me]}).encode()
+        text = json.dumps({"store": store, "holders": [*holders, me]}).encode()
         os.ftruncate(claim, 0)
         os.pwrite(claim, text, 0)
-        fcntl.flock(claim, fcntl.LOCK_SH | fcntl.LOCK_NB)
 
     def _refusal(self, store: str, holders: list[dict[str, Any]]) -> str:
         who = "; ".join(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from enum import StrEnum
 
 from trading_core.model.journal import Decision, DecisionOutcome, Json
 
@@ -47,13 +48,22 @@ class LoggedDecision:
     review: DecisionReview | None = None
 
 
+class DecisionResult(StrEnum):
+    """What became of a decision: made money after costs, or not, or is not known yet."""
+
+    WON = "won"
+    LOST = "lost"
+    OPEN = "open"
+
+
 @dataclass(frozen=True, slots=True)
 class DecisionFilter:
     """Which decisions are asked for; what is left empty is not looked at.
 
     ``market`` is a market group code, ``since`` and ``until`` the first and last session,
     ``name`` how the decision's id begins, ``ids`` whole ids. ``settled`` are those with an
-    outcome, ``unreviewed`` those without a remark.
+    outcome, ``unreviewed`` those without a remark. ``words`` are looked for in symbol, name,
+    scenario, rationale and id, whatever their case. ``skip`` leaves out the newest ones.
     """
 
     market: str = ""
@@ -65,4 +75,7 @@ class DecisionFilter:
     ids: tuple[str, ...] | None = None
     settled: bool = False
     unreviewed: bool = False
+    result: DecisionResult | None = None
+    words: str = ""
     limit: int = 0
+    skip: int = 0

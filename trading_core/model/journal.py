@@ -319,14 +319,21 @@ class BackupRecord:
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """Something a person was told, or should have been."""
+    """Something a person is told. ``level`` is its severity: ``info``, ``warning`` or ``critical``.
+
+    ``delivered`` says that this process could show it; ``channels`` are those it is to go out on
+    besides (``model.notice.SendRow`` says what became of it there). ``picture`` says what is drawn
+    to it when it goes out, such as ``equity KR 2026-01-05``; empty for none.
+    """
 
     notification_id: str
     at: datetime
     kind: str
     level: str
     text: str
-    delivered: bool
+    delivered: bool = False
+    channels: tuple[str, ...] = ()
+    picture: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,8 @@ LOOK_BACK: Final = timedelta(days=7)
 OTHER_MARKET: Final = 0.4
 NO_MARKET: Final = 0.7
 UNKNOWN_IMPORTANCE: Final = 0.5
+NEVER_SHOWN: Final = "shadow_"
+"""How keys begin of what no planner may see: what others would have earned in its place."""
 
 INDICES: Final = frozenset({"S&P 500", "KOSPI", "KOSDAQ"})
 
@@ -190,7 +192,7 @@ def choose(
     Entries written after ``at`` are unknown to it. The same entries give the same choice, in
     whatever order they come.
     """
-    known = [entry for entry in entries if entry.at <= at]
+    known = [e for e in entries if e.at <= at and not e.key.startswith(NEVER_SHOWN)]
     scored = [_scored(entry, kind, market, session) for entry in known]
     scored.sort(key=lambda c: (-c.score, c.entry.layer, c.entry.timeframe, c.entry.key))
     chosen, left = [], budget

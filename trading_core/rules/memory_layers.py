@@ -68,9 +68,9 @@ LAYERS: tuple[ContextMetadata, ...] = (
         ContextLayer.L6,
         "Daily review",
         "YYYY-MM-DD",
-        "scorecard_, calibration_, coverage_ and lessons_<market>",
+        "scorecard_, calibration_, coverage_, lessons_ and shadow_<market>",
         3650,
-        "scorecards, decision_logs, matches",
+        "scorecards, decision_logs, matches, shadow_equity",
         "What the review of a session found, and its lessons",
     ),
     ContextMetadata(

@@ -31,6 +31,7 @@ from trading_core.model.language import (
     TextKind,
 )
 from trading_core.model.limits import LlmBudget
+from trading_core.model.shadow import is_shadow_call
 from trading_core.ports import LanguageModel, Record, Store, StoreWriter
 from trading_core.rules.llm_budget import budget_day, day_and_month, require_room, reusable
 from trading_core.rules.llm_prices import TokenPrice, call_cost
@@ -115,7 +116,12 @@ class AccountedModel:
         self, tx: StoreWriter, request: ModelRequest, prompt: LlmText, at: datetime
     ) -> ModelReply | None:
         """The stored reply to the same question."""
-        asked = tx.llm_calls(request.market, request.session, prompt_id=prompt.text_id)
+        asked = [
+            call
+            for call in tx.llm_calls(request.market, request.session, prompt_id=prompt.text_id)
+            # What a shadow was told is never an answer to the real planner, nor the other way.
+            if is_shadow_call(call.purpose) is is_shadow_call(request.purpose)
+        ]
         before = reusable(asked, provider=self.provider, model=self.model, prompt_id=prompt.text_id)
         text = tx.llm_text(before.reply_id) if before else None
         if before is None or text is None:

@@ -17,16 +17,14 @@ from trading_core.errors import TradingError
 from trading_core.model.journal import Halt, HaltLevel, KillRow, KillStep, Notification, StepOutcome
 from trading_core.model.limits import Policy
 from trading_core.model.market import MarketGroup
-from trading_core.model.order import OrderRecord, OrderState, Side
 from trading_core.ports import Archive, Broker, MarketData, Notifier, OrderLock, Store
 from trading_core.rules.blackout import blackout_until, blackout_words
 from trading_core.rules.calendar import Session, local_date, previous_session, session_on
-from trading_core.rules.chase import CancelCode
 from trading_core.rules.trading_state import stops_everything
-from trading_core.steps import backup, execute, operate
+from trading_core.steps import backup, operate
+from trading_core.steps.cancel_entries import cancel_each, open_in_book, working_entries
 from trading_core.steps.reconcile import Books, reconcile
 from trading_core.steps.reduce import sell_held
-from trading_core.steps.unfilled import CANCELLABLE
 
 logger = logging.getLogger(__name__)
 
@@ -134,33 +132,12 @@ class KillRun:
         session = newest_session(group, ports.clock.now())
         with ports.store.read() as reader:
             orders = reader.live_orders(group, session.date)
-        entries = [record for record in orders if _is_working_entry(record)]
-        book = {
-            (row.session, row.order_no): row
-            for day in sorted({record.intent.session for record in entries})
-            for row in await ports.broker.orders(group, day)
-        }
-        found = [(r, book.get((r.intent.session, r.order_no))) for r in entries]
-        working = [(record, row) for record, row in found if row is not None and row.is_open]
+        working = await open_in_book(ports.broker, group, working_entries(orders))
         if working:
             self._check_blackout()
-        failed = {}
-        for record, row in working:
-            try:
-                state = await execute.cancel(
-                    ports.broker,
-                    ports.store,
-                    ports.lock,
-                    record,
-                    row,
-                    at=ports.clock.now(),
-                    code=CancelCode.HALTED.value,
-                )
-            except TradingError as error:
-                failed[record.intent.instrument.symbol] = str(error)
-            else:
-                if state in (OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED):
-                    failed[record.intent.instrument.symbol] = "the broker did not take it"
+        failed = await cancel_each(
+            ports.broker, ports.store, ports.lock, working, clock=ports.clock
+        )
         if failed:
             raise StepFailed(f"{len(failed)} of {len(working)} cancels: {_listed(failed)}")
         return f"{len(working)} cancels asked for"
@@ -207,7 +184,7 @@ class KillRun:
             raise StepFailed(f"{blocked.halt_id} forbids sales too; lift it first")
         if books.unknown:
             raise StepFailed("the fate of an order is unknown; nothing else is sent until it is")
-        return await sell_held(
+        sold = await sell_held(
             books,
             ports.broker,
             ports.market_data,
@@ -217,6 +194,7 @@ class KillRun:
             because=f"kill switch: {self.halt.reason}",
             at=ports.clock.now(),
         )
+        return sold.accepted, dict(sold.stuck)
 
     def _check_blackout(self) -> None:
         windows, at = self.ports.policy.blackouts, self.ports.clock.now()
@@ -242,9 +220,10 @@ class KillRun:
             f"Lift it with: {operate.resume_command(self.halt)}",
             delivered=False,
         )
-        delivered = await self.ports.notifier.send(note)
+        notifier = self.ports.notifier
+        delivered = await notifier.send(note)
         with self.ports.store.write() as tx:
-            tx.append([replace(note, delivered=delivered)])
+            tx.append([replace(note, delivered=delivered, channels=notifier.channels)])
         if not delivered:
             raise StepFailed("the message was not delivered")
         return "told"
@@ -267,15 +246,11 @@ def blocked_line(halt: Halt) -> str:
     return f"{halt.scope} is {halt.level}"
 
 
-def _is_working_entry(record: OrderRecord) -> bool:
-    return record.intent.side is Side.BUY and record.state in CANCELLABLE
-
-
 def _still_open(books: Books) -> str:
     """What keeps the books from being settled; empty when nothing does."""
     if books.unknown:
         return "the fate of an order is unknown"
-    working = [r.intent.instrument.symbol for r in books.orders if _is_working_entry(r)]
+    working = [record.intent.instrument.symbol for record in working_entries(books.orders)]
     return f"entries still work: {', '.join(working)}" if working else ""
 
 

@@ -8,12 +8,13 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from pathlib import Path
 
 from trading_core.clock import Clock
 from trading_core.errors import TradingHalted
 from trading_core.model.market import MarketGroup
-from trading_core.ports import Store
+from trading_core.ports import Store, StoreReader
 from trading_core.rules.calendar import Session
 
 LEASE_TIME = timedelta(minutes=30)
@@ -69,8 +70,9 @@ def session_lease(
         TradingHalted: another run holds it.
     """
     since = f"{clock.now():%Y-%m-%d %H.%M} UTC"
-    owner = f"{socket.gethostname()}:{os.getpid()}:{since}:{secrets.token_hex(4)}"
-    lease = Lease(store, f"session-{group}-{session.date.isoformat()}", owner, clock)
+    mark = f"{_process_mark(os.getpid())}{secrets.token_hex(4)}"
+    owner = f"{socket.gethostname()}:{os.getpid()}:{since}:{mark}"
+    lease = Lease(store, _name(group, session.date), owner, clock)
     lease.renew()
     _living.add(owner)
     try:
@@ -79,6 +81,27 @@ def session_lease(
         _living.discard(owner)
         with store.write() as tx:
             tx.release_lease(lease.name, owner)
+
+
+def living_holder(reader: StoreReader, group: MarketGroup, day: date, at: datetime) -> str | None:
+    """Who trades the session of that date, in words; None when nobody does or its holder died."""
+    holder = reader.lease_holder(_name(group, day), at=at)
+    return None if holder is None or _has_died(holder) else _words(holder)
+
+
+def living_words(owner: str) -> str:
+    """Who the owner of a lease is, in words; empty when it has died."""
+    return "" if _has_died(owner) else _words(owner)
+
+
+def was_left_by_the_dead(reader: StoreReader, group: MarketGroup, day: date, at: datetime) -> bool:
+    """Whether the session of that date is still held by a process of this machine that is gone."""
+    holder = reader.lease_holder(_name(group, day), at=at)
+    return holder is not None and _has_died(holder)
+
+
+def _name(group: MarketGroup, day: date) -> str:
+    return f"session-{group}-{day.isoformat()}"
 
 
 def _words(owner: str | None) -> str:
@@ -92,7 +115,7 @@ def _words(owner: str | None) -> str:
 def _has_died(owner: str) -> bool:
     """Whether an owner on this machine is no longer running; another machine's cannot be seen."""
     host, _, run = owner.partition(":")
-    pid, _, _ = run.partition(":")
+    pid, _, rest = run.partition(":")
     if host != socket.gethostname() or not pid.isdigit():
         return False
     if int(pid) == os.getpid():
@@ -103,5 +126,23 @@ def _has_died(owner: str) -> bool:
     except ProcessLookupError:
         return True
     except PermissionError:
-        return False
-    return False
+        pass
+    # After a restart of the machine, or of a container, its number may be somebody else's.
+    born, _, _ = rest.partition(":")[2].rpartition("-")
+    return bool(born) and f"{born}-" != _process_mark(int(pid))
+
+
+def _process_mark(pid: int) -> str:
+    """``BOOT-TICKS-``: which boot of the machine a process began in and when, by a clock that
+    nobody sets; empty where there is no ``/proc``.
+
+    Source: proc(5), field 22 of ``/proc/PID/stat`` and ``/proc/sys/kernel/random/boot_id``.
+    """
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip().replace("-", "")
+        # The second field is the program's name in brackets, and may hold anything.
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        # What has ended and waits for its parent does nothing any more.
+        return "" if fields[0] == "Z" else f"{boot[:12]}-{fields[19]}-"
+    except (OSError, IndexError):
+        return ""

@@ -118,9 +118,9 @@ class Lookout:
             case Quote():
                 self._price(event, self._clock.now())
             case OrderNotice(kind=kind) if kind in _TELLING:
-                self._call()
+                self.look()
             case StreamGap():
-                self._call()
+                self.look()
             case _:
                 pass
 
@@ -130,7 +130,8 @@ class Lookout:
         if heard.hear(quote, at) or heard.promoted() or heard.approached():
             self._alarm.set()
 
-    def _call(self) -> None:
+    def look(self) -> None:
+        """Make a pass soon: something of the account has changed."""
         self._must_look = True
         self._alarm.set()
 
@@ -150,7 +151,7 @@ class Lookout:
             looked = self._progress.reconciled_at
             if self._sentinel.order_works and (looked is None or at - looked >= every):
                 # A notice may be lost, or never come where none are sent.
-                self._call()
+                self.look()
 
     async def _ask(self, at: datetime) -> None:
         silent = self._sentinel.unheard(at, self._policy.poll_every * SILENT_SHARE)
@@ -182,7 +183,7 @@ class Lookout:
             self._failures += 1
             logger.exception("a protective pass failed; the next try is in %g s", pause)
             await asyncio.sleep(pause)
-            self._call()
+            self.look()
             return
         self._failures = 0
         left = self._sentinel.next_try()

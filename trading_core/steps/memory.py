@@ -98,7 +98,7 @@ def remember(
         new, gone = _changes(market, computed)
         if new or gone:
             with store.write() as tx:
-                tx.forget(gone)
+                tx.forget(gone, at=at)
                 tx.append(new)
         written += len(new)
         forgotten += len(gone)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
 
-from trading_core.errors import ConfigError
+from trading_core.errors import ConfigError, TradingHalted
 from trading_core.model.journal import (
     EquityPoint,
     Halt,
@@ -43,15 +43,16 @@ def halt(
 
     With the level HALTED nothing new is sent there at all, stops neither.
     """
-    raised = _new_halt(kind, scope, reason, at, level)
+    raised = new_halt(kind, scope, reason, at, level)
     with store.write() as tx:
         tx.append([raised])
     return raised
 
 
-def _new_halt(
+def new_halt(
     kind: HaltKind, scope: str, reason: str, at: datetime, level: HaltLevel = HaltLevel.REDUCING
 ) -> Halt:
+    """A halt that is not stored yet."""
     return Halt(
         halt_id=f"{kind}-{scope}-{at:%Y%m%dT%H%M%S.%fZ}",
         kind=kind,
@@ -70,12 +71,25 @@ def resume(store: Store, *, scope: str, by: str, at: datetime) -> list[Halt]:
 
     Raises:
         ConfigError: no reason was given; a halt is lifted by a person who says why.
+        TradingHalted: the state was restored from a backup and not yet compared with the broker,
+            which alone lifts that halt; nothing is lifted before.
     """
     if not by.strip():
         raise ConfigError("resume needs a reason: say why it is safe to trade again")
     with store.write() as tx:
         standing = [h for h in tx.open_halts() if scope in (ALL, h.scope)]
+        for unseen in (halt for halt in standing if halt.kind is HaltKind.RESTORE):
+            raise TradingHalted(f"{unseen.scope}: {unseen.reason}")
         return [_lift(tx, halt, by=by, at=at) for halt in standing]
+
+
+def lift_by_hand(
+    tx: StoreWriter, *, scope: str, by: str, at: datetime, asked_at: datetime
+) -> list[Halt]:
+    """Lift what a person had raised in a scope by ``asked_at``, and nothing else; within a
+    transaction."""
+    mine = [h for h in tx.open_halts() if h.kind is HaltKind.OPERATOR and scope in (ALL, h.scope)]
+    return [_lift(tx, halt, by=by, at=at) for halt in mine if halt.raised_at <= asked_at]
 
 
 def _lift(tx: StoreWriter, standing: Halt, *, by: str, at: datetime) -> Halt:
@@ -144,7 +158,7 @@ def watchdog_halt(store: Store, *, scope: str, reason: str, at: datetime) -> Hal
         standing = _watchdogs(tx, scope)
         if standing:
             return standing[0]
-        raised = _new_halt(HaltKind.WATCHDOG, scope, reason, at)
+        raised = new_halt(HaltKind.WATCHDOG, scope, reason, at)
         tx.append([raised])
     return raised
 
@@ -170,6 +184,8 @@ def _watchdogs(reader: StoreReader, scope: str) -> list[Halt]:
 
 def resume_command(halt: Halt) -> str:
     """What to type to lift a halt; it asks for the reason."""
+    if halt.kind is HaltKind.RESTORE:
+        return "ouroboros restore --reconcile"
     return f"ouroboros resume {halt.scope}"
 
 

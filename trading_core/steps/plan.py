@@ -7,15 +7,18 @@ them is recorded in it. The store is never open while the network is asked.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from trading_core.errors import PlannerError
 from trading_core.model.journal import LlmCall
+from trading_core.model.language import PlanRequest
 from trading_core.model.limits import Policy
 from trading_core.model.market import MarketGroup
 from trading_core.model.playbook import LintNote, Playbook, PlaybookDraft, PlaybookSource
-from trading_core.ports import Broker, History, MarketData, Planner, PlanRequest, Store
+from trading_core.ports import Broker, History, MarketData, Planner, Store
+from trading_core.ports.sources import Sources
 from trading_core.rules.calendar import previous_session
 from trading_core.rules.context_selector import (
     Chosen,
@@ -30,7 +33,6 @@ from trading_core.rules.plan_review import ReviewBounds, review
 from trading_core.rules.prompt_budget import Composed, prompt_hash
 from trading_core.rules.prompts import compose_prompt, known_symbols
 from trading_core.rules.rule_planner import draft_by_rules, exit_only
-from trading_core.source_ports import Sources
 from trading_core.steps.gather import PlanInputs, Universe, gather, recall
 from trading_core.steps.sources import collect
 
@@ -52,12 +54,14 @@ async def plan_session(
     universe: Universe,
     history: History | None = None,
     sources: Sources = NO_SOURCES,
+    on_inputs: Callable[[PlanInputs], object] = lambda inputs: None,
 ) -> tuple[Playbook, bool]:
     """The playbook of a session, and whether it was made now.
 
     A stored one is used as it is, without any call, unless it is empty, or was written by a
     fallback while a planner is there to do better. In the second case it is kept all the same
-    when the planner fails again. ``history`` is handed the daily bars, for the session's ticks.
+    when the planner fails again. ``history`` is handed the daily bars, for the session's ticks,
+    ``on_inputs`` what the playbook was drafted from, once it is stored.
 
     Raises:
         NotASession: the exchange is shut on that date.
@@ -84,9 +88,36 @@ async def plan_session(
     keeps_stored = bool(stored and stored.stocks) and not playbook.source.is_model
     with store.write() as tx:
         tx.append(calls if keeps_stored else [*calls, *inputs.screened, playbook])
+    on_inputs(inputs)
     if stored is not None and keeps_stored:
         return stored, False
     return playbook, True
+
+
+async def plan_inputs(
+    store: Store,
+    market_data: MarketData,
+    broker: Broker,
+    *,
+    group: MarketGroup,
+    session: date,
+    at: datetime,
+    policy: Policy,
+    universe: Universe,
+    sources: Sources = NO_SOURCES,
+) -> PlanInputs:
+    """What a playbook of a session would be drafted from now. Raises as :func:`plan_session`."""
+    inputs = await gather(
+        market_data,
+        broker,
+        recall(store, group, session),
+        group=group,
+        session=session,
+        at=at,
+        policy=policy,
+        universe=universe,
+    )
+    return await with_outside(inputs, store, sources)
 
 
 async def with_outside(inputs: PlanInputs, store: Store, sources: Sources) -> PlanInputs:

@@ -8,7 +8,7 @@ from trading_core.model.journal import Json
 from trading_core.model.limits import Policy
 from trading_core.model.market import MarketGroup
 from trading_core.ports import Broker, MarketData, Store
-from trading_core.source_ports import Sources
+from trading_core.ports.sources import Sources
 from trading_core.steps.gather import Universe, gather, recall
 from trading_core.steps.plan import shown_for, with_outside
 

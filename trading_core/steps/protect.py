@@ -26,7 +26,7 @@ from trading_core.steps.tick import TickPlan, decide
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """What a tick or a protective pass saw, wanted and sent, and whether people could be told."""
+    """What a tick or a protective pass saw, wanted and sent, and whether it was told."""
 
     view: View
     plan: TickPlan

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from trading_core.model.journal import Decision
@@ -29,6 +29,7 @@ from trading_core.rules.markets import lot_size
 from trading_core.rules.pricing import limit_price
 from trading_core.steps import execute
 from trading_core.steps.desk import Verdict
+from trading_core.steps.execute import Sent
 from trading_core.steps.reconcile import Books
 from trading_core.steps.tick import TickPlan
 from trading_core.steps.unfilled import not_sellable
@@ -44,6 +45,20 @@ class WayOut:
     stuck: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Sold:
+    """``sent`` are the sales that went out; ``stuck`` says by symbol why a holding is not being
+    sold."""
+
+    sent: tuple[Sent, ...] = ()
+    stuck: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def accepted(self) -> int:
+        """How many the broker took."""
+        return sum(item.state is OrderState.ACCEPTED for item in self.sent)
+
+
 async def sell_held(
     books: Books,
     broker: Broker,
@@ -54,23 +69,28 @@ async def sell_held(
     *,
     because: str,
     at: datetime,
-) -> tuple[int, dict[str, str]]:
+    only: Collection[str] | None = None,
+) -> Sold:
     """Send a sale of every holding that has none working, as any other order is sent.
 
-    Returns:
-        How many the broker accepted, and by symbol why a holding is not being sold.
+    Args:
+        only: Leave all other symbols alone.
 
     Raises:
         BrokerError: there are no prices.
         StoreBusy: the store or the order lock could not be had in time.
     """
-    held = [h.instrument for h in books.account.holdings if h.quantity > 0]
+    held = [
+        holding.instrument
+        for holding in books.account.holdings
+        if holding.quantity > 0 and (only is None or holding.instrument.symbol in only)
+    ]
     if not held:
-        return 0, {}
+        return Sold()
     quotes = await market_data.quotes(held, held=[instrument.symbol for instrument in held])
     with store.read() as reader:
         tried = reader.orders(books.group, books.session)
-    out = way_out(books, quotes, tried, policy, because=because, at=at)
+    out = way_out(books, quotes, tried, policy, because=because, at=at, only=only)
     execute.journal(store, out.plan)
     sent = await execute.send_all(broker, store, lock, books, out.plan)
     stuck = {o.intent.instrument.symbol: "was not sent" for o in out.plan.approved}
@@ -79,8 +99,7 @@ async def sell_held(
         stuck[symbol] = item.detail or item.state.value
         if item.state is OrderState.ACCEPTED:
             del stuck[symbol]
-    accepted = sum(item.state is OrderState.ACCEPTED for item in sent)
-    return accepted, {**stuck, **out.stuck}
+    return Sold(sent, {**stuck, **out.stuck})
 
 
 def way_out(
@@ -91,6 +110,7 @@ def way_out(
     *,
     because: str,
     at: datetime,
+    only: Collection[str] | None = None,
 ) -> WayOut:
     """A sale of every holding that has none working. Pure.
 
@@ -102,6 +122,7 @@ def way_out(
         policy: How old a quote may be, and when no orders are taken.
         because: What these sales are for; recorded with each.
         at: Now, aware UTC.
+        only: Leave all other symbols alone.
     """
     state = risk.RiskState(
         account=books.account,
@@ -116,6 +137,8 @@ def way_out(
     for holding in sorted(books.account.holdings, key=lambda h: h.instrument.symbol):
         symbol = holding.instrument.symbol
         if holding.quantity <= 0 or (symbol, Side.SELL) in books.working:
+            continue
+        if only is not None and symbol not in only:
             continue
         quote = quotes.get(symbol)
         if quote is None or not _is_usable(quote, policy, at):

@@ -18,10 +18,10 @@ from trading_core.model.market import MarketGroup
 from trading_core.model.order import IntentReason
 from trading_core.model.playbook import Playbook, RefreshCause
 from trading_core.ports import Broker, History, MarketData, Planner, Store, StoreReader
+from trading_core.ports.sources import Sources
 from trading_core.rules.calendar import Session
 from trading_core.rules.markets import currency_of, zone_of
 from trading_core.rules.trading_state import planning_stopped_by
-from trading_core.source_ports import Sources
 from trading_core.steps.gather import Universe, gather, recall
 from trading_core.steps.plan import NO_SOURCES, draft_playbook, with_outside
 

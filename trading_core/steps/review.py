@@ -12,6 +12,7 @@ from trading_core.model.journal import DecisionOutcome, Scorecard
 from trading_core.model.market import MarketGroup
 from trading_core.model.order import OrderRecord
 from trading_core.model.price import Ranking, RankRow
+from trading_core.model.shadow import is_shadow_call
 from trading_core.ports import Broker, MarketData, Store, StoreReader
 from trading_core.rules.calendar import Session, local_date, next_session, session_on
 from trading_core.rules.day_review import DayFacts, examine, review_entries
@@ -52,8 +53,16 @@ async def ranking_after_close(
 def missed_sessions(store: Store, *, group: MarketGroup, at: datetime) -> list[Session]:
     """Sessions of the last two weeks, before today's, that nobody reviewed; oldest first."""
     today = local_date(group, at)
+    return [s for s in unreviewed_sessions(store, group=group, at=at) if s.date < today]
+
+
+def unreviewed_sessions(store: Store, *, group: MarketGroup, at: datetime) -> list[Session]:
+    """The same with today's, whether or not it has ended."""
+    today = local_date(group, at)
     with store.read() as reader:
-        days = reader.unreviewed_sessions(group, since=today - MISSED_WITHIN, before=today)
+        days = reader.unreviewed_sessions(
+            group, since=today - MISSED_WITHIN, before=today + timedelta(days=1)
+        )
     found = (session_on(group, day) for day in days)
     return [session for session in found if session is not None]
 
@@ -148,7 +157,7 @@ def _facts(
         all_orders=every_order,
         all_fills=tx.fills(group),
         guards=tx.protections(group),
-        calls=tx.llm_calls(group, day),
+        calls=[c for c in tx.llm_calls(group, day) if not is_shadow_call(c.purpose)],
         screened=tx.screened(group, day),
         entries=_settled_entries(tx, group, day),
         opened=tx.decision_log(DecisionFilter(ids=opened)),

@@ -27,9 +27,9 @@ from trading_core.model.sources import (
     plain_text,
 )
 from trading_core.ports import Record, Store, StoreReader
+from trading_core.ports.sources import Sources
 from trading_core.rules.headlines import sentiment_of, unique
 from trading_core.rules.markets import zone_of
-from trading_core.source_ports import Sources
 
 # Clocks of publishers run a little ahead of ours.
 CLOCK_SKEW = timedelta(minutes=5)

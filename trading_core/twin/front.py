@@ -57,6 +57,7 @@ class TwinOptions(TypedDict, total=False):
     ``token_cooldown_seconds``: wall seconds between two token requests of one app key; 0 for none.
     ``clock``: ``stepped`` (default) moves by ``POST /twin/clock`` only, ``running`` by itself.
     ``speed``: venue seconds a wall second, for a running clock.
+    ``follow``: where a running clock belongs now, in place of ``speed``; called at every step.
     ``layout``: fields of the stream's records, ``2026-09`` (default) or ``legacy``.
     ``heartbeat_seconds``: wall seconds between two PINGPONGs of the stream, 10 by default.
     ``faults``: rules in force from the start.
@@ -74,6 +75,7 @@ class TwinOptions(TypedDict, total=False):
     token_cooldown_seconds: float
     clock: ClockMode
     speed: float
+    follow: Callable[[], datetime] | None
     layout: Layout
     heartbeat_seconds: float
     faults: FaultPlan | None
@@ -123,6 +125,7 @@ class TwinServer:
             heartbeat_seconds=heartbeat,
         )
         self._begin_session = options.get("begin_session")
+        self._follow = options.get("follow") or self._by_speed
         self._anchor = (self.desk.now, time.monotonic())
         self._dated: tuple[int, str] = (0, "")
         self.requests = 0
@@ -254,6 +257,8 @@ class TwinServer:
         }
 
     def _go_on(self, day: date | None) -> None:
+        if self._follow != self._by_speed:
+            raise admin.AdminError("this twin lives in the present; nobody can move its clock")
         if self._begin_session is None:
             raise admin.AdminError(
                 "this twin has one session only; start it with ouroboros twin serve to go on"
@@ -267,13 +272,15 @@ class TwinServer:
         try:
             while True:
                 await asyncio.sleep(CLOCK_STEP_SECONDS)
-                begun, started = self._anchor
-                passed = (time.monotonic() - started) * self.speed
-                self.desk.advance_to(begun + timedelta(seconds=passed))
+                self.desk.advance_to(self._follow())
                 self.hub.publish(repeat=False)
         except Exception:
             _log.exception("the twin's clock stopped")
             raise
+
+    def _by_speed(self) -> datetime:
+        begun, started = self._anchor
+        return begun + timedelta(seconds=(time.monotonic() - started) * self.speed)
 
 
 def _wire_request(request: web.Request, body: bytes) -> WireRequest:

@@ -114,14 +114,18 @@ class Stage:
     exchanges: list[RecordedExchange] = field(default_factory=list)
 
     @classmethod
-    def build(cls, plan: TwinPlan) -> Stage:
+    def build(cls, plan: TwinPlan, sessions: Mapping[MarketGroup, date] | None = None) -> Stage:
         """Every market on the plan's session, the clock before the first open.
+
+        ``sessions`` names the past one of a market that is shut on the plan's day.
 
         Raises:
             NotASession, DataError: there is no such session, or no prices of it.
         """
-        tapes = [make_tape(plan, group, plan.session) for group in plan.groups]
-        begin = min(tape.hours.open_at for tape in tapes) - plan.lead
+        days = sessions or dict.fromkeys(plan.groups, plan.session)
+        tapes = [make_tape(plan, group, days[group]) for group in plan.groups]
+        opens = [tape.hours.open_at for tape in tapes if tape.session == plan.session]
+        begin = min(opens) - plan.lead
         accounts = list(plan.accounts)
         return cls(plan, [RecordedExchange(tape, accounts, at=begin) for tape in tapes])
 

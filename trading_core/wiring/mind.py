@@ -9,8 +9,8 @@ from trading_core import policies
 from trading_core.clock import SystemClock
 from trading_core.policies import budget_of
 from trading_core.ports import LanguageModel, Planner, Store
+from trading_core.ports.sources import Sources
 from trading_core.settings import Settings
-from trading_core.source_ports import Sources
 from trading_core.steps.ask import AccountedModel
 from trading_core.steps.model_planner import ModelPlanner
 
@@ -32,20 +32,30 @@ def language_model_of(settings: Settings, store: Store) -> LanguageModel | None:
 
 def provider_of(settings: Settings) -> LanguageModel | None:
     if settings.planner_provider == "openai":
-        from trading_core.adapters.openai_compatible import OpenAiCompatibleModel
+        return openai_of(settings, settings.openai_model or "")
+    return gemini_of(settings, settings.gemini_model)
 
-        return OpenAiCompatibleModel(
-            base_url=str(settings.openai_base_url),
-            model=settings.openai_model or "",
-            api_key=settings.openai_api_key.get_secret_value() if settings.openai_api_key else None,
-        )
+
+def openai_of(settings: Settings, model: str) -> LanguageModel:
+    """A model behind OpenAI's wire."""
+    from trading_core.adapters.openai_compatible import OpenAiCompatibleModel
+
+    return OpenAiCompatibleModel(
+        base_url=str(settings.openai_base_url),
+        model=model,
+        api_key=settings.openai_api_key.get_secret_value() if settings.openai_api_key else None,
+    )
+
+
+def gemini_of(settings: Settings, model: str) -> LanguageModel | None:
+    """A model of Gemini; None without a key."""
     if settings.gemini_api_key is None:
         return None
     from trading_core.adapters.gemini import GeminiModel
 
     return GeminiModel(
         api_key=settings.gemini_api_key.get_secret_value(),
-        model=settings.gemini_model,
+        model=model,
         base_url=str(settings.gemini_base_url) if settings.gemini_base_url else None,
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +23,22 @@ def configure(**overrides: Any) -> Settings:
     return load_settings(**overrides)
 
 
+def present_settings() -> Settings:
+    """The settings, read again only after the environment or ``.env`` has changed: for those who
+    ask many times a minute. Raises ``ConfigError``."""
+    file = Settings.model_config.get("env_file")
+    try:
+        written = Path(str(file)).stat().st_mtime_ns if file else 0
+    except OSError:
+        written = 0
+    return _settings_of(frozenset(os.environ.items()), Path.cwd(), written)
+
+
+@lru_cache(maxsize=4)
+def _settings_of(environment: frozenset[tuple[str, str]], folder: Path, written: int) -> Settings:
+    return load_settings()
+
+
 def home_folder() -> Path:
     """``OUROBOROS_HOME``, made when missing."""
     home = load_settings().ouroboros_home
@@ -32,7 +50,7 @@ def open_store(settings: Settings | None = None) -> DuckStore:
     """The store alone, for reading: no broker, no clock."""
     from trading_core.adapters.duck.store import DuckStore
 
-    settings = settings or load_settings()
+    settings = settings or present_settings()
     make_home(settings.ouroboros_home)
     return DuckStore(settings.store_path)
 
@@ -40,10 +58,17 @@ def open_store(settings: Settings | None = None) -> DuckStore:
 def read_status() -> dict[str, Any]:
     """The state and newest session of every enabled market and all standing halts, as JSON."""
     from trading_core.steps.summary import overview
+    from trading_core.wiring.safekeeping import read_backups
 
     settings = load_settings()
     answer = overview(open_store(settings), settings.enabled_markets)
-    return {"mode": settings.mode, "store": str(settings.store_path), **answer}
+    backups = {key: value for key, value in read_backups().items() if key != "backups"}
+    return {
+        "mode": settings.mode,
+        "store": str(settings.store_path),
+        "backups": backups,
+        **answer,
+    }
 
 
 def read_costs(days: int) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import (
     AbstractAsyncContextManager,
@@ -15,7 +16,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from trading_core import policies
 from trading_core.adapters.account_claim import account_locks
@@ -41,16 +42,21 @@ from trading_core.ports import (
     Planner,
     Store,
 )
+from trading_core.ports.sources import Sources
 from trading_core.settings import Settings, load_settings
-from trading_core.source_ports import Sources
 from trading_core.steps.gather import Universe
 from trading_core.steps.report import TickReport
 from trading_core.steps.watchdog import WatchPolicy
-from trading_core.wiring.alerts import notifier_of
+from trading_core.wiring.alerts import telling
 from trading_core.wiring.broker import Place, connect, open_clock
+from trading_core.wiring.confirmation import require_confirmation
 from trading_core.wiring.mind import language_model_of, planner_of, sources_of
 from trading_core.wiring.reading import make_home, open_store
-from trading_core.wiring.safekeeping import archive_of
+from trading_core.wiring.safekeeping import Safekeeping, archive_of, safekeeping_of
+from trading_core.wiring.shadows import shadows_of
+
+if TYPE_CHECKING:
+    from trading_core.steps.shadow_plan import ShadowPlanner
 
 
 def no_stream() -> AbstractAsyncContextManager[MarketStream]:
@@ -65,6 +71,8 @@ class Runtime:
     ``open_stream`` raises ``NotOffered``, at once or on entering, where nothing is streamed or
     another process holds the stream. Who calls it pays for loading it. ``claim`` is to be held by
     whoever sends orders; it raises ``TradingHalted`` while another store trades the account.
+    ``desk`` is held by whoever of this process sends or cancels just now: the order lock is for
+    other processes, and waiting for it would stop the event loop.
     """
 
     mode: Literal["paper", "live"]
@@ -93,6 +101,9 @@ class Runtime:
     language_model: LanguageModel | None = None
     refreshes: frozenset[RefreshCause] = frozenset()
     realtime: RealtimePolicy = field(default_factory=RealtimePolicy)
+    desk: asyncio.Lock = field(default_factory=asyncio.Lock)
+    safe: Safekeeping | None = None
+    shadows: tuple[ShadowPlanner, ...] = ()
 
 
 _shared: ContextVar[Runtime | None] = ContextVar("shared_runtime", default=None)
@@ -108,24 +119,34 @@ def shared(runtime: Runtime) -> Iterator[None]:
         _shared.reset(token)
 
 
+def standing_runtime() -> Runtime | None:
+    """The shared one; None outside of any."""
+    return _shared.get()
+
+
 @asynccontextmanager
 async def open_runtime(
-    settings: Settings | None = None, **overrides: Any
+    settings: Settings | None = None, *, unconfirmed: bool = False, **overrides: Any
 ) -> AsyncIterator[Runtime]:
     """The runtime of this process, closed at the end of the block.
 
     Args:
         settings: Read from the environment and ``.env`` when left out.
+        unconfirmed: Also when nobody confirmed that real money may be traded; for what buys
+            nothing.
         overrides: Fields of :class:`Runtime` to use instead of what the settings say.
 
     Raises:
-        ConfigError: a setting is not allowed, or there is no broker to talk to.
+        ConfigError: a setting is not allowed, there is no broker to talk to, or real money would
+            be traded that nobody confirmed.
     """
     standing = _shared.get()
     if standing is not None:
         yield replace(standing, **overrides) if overrides else standing
         return
     settings = settings or load_settings()
+    if not unconfirmed:
+        require_confirmation(settings)
     home = settings.ouroboros_home
     make_home(home)
     warm_calendars(home, settings.enabled_markets)
@@ -136,6 +157,12 @@ async def open_runtime(
         store = open_store(settings)
         model = language_model_of(settings, overrides.get("store", store))
         policy = policy_of(settings)
+        notifier: Notifier
+        if "notifier" in overrides:
+            notifier = overrides["notifier"]
+        else:
+            told_from = overrides.get("store", store)
+            notifier = await stack.enter_async_context(telling(settings, told_from))
         lock, claim = account_locks(settings.lock_dir, place.key, place.label, settings.store_path)
         runtime = Runtime(
             mode=settings.mode,
@@ -154,15 +181,17 @@ async def open_runtime(
             language_model=model,
             refreshes=policies.refreshes_of(settings),
             realtime=policies.realtime_of(settings),
-            notifier=notifier_of(settings),
+            notifier=notifier,
             lock=lock,
             claim=claim.hold,
             history=HistoryCache(home / "cache"),
             archive=archive_of(settings),
+            safe=safekeeping_of(settings, store, notifier, clock),
             account_label=place.label,
             open_stream=connection.open_stream,
             watch=policies.watch_policy_of(settings),
             sources=await stack.enter_async_context(sources_of(settings, connection)),
+            shadows=shadows_of(settings, overrides.get("store", store)),
         )
         runtime = replace(runtime, **overrides) if overrides else runtime
         with shared(runtime):

@@ -18,7 +18,7 @@ from trading_core.errors import BrokerUnavailable, SourceError, StoreBusy
 from trading_core.model.market import Instrument, Market, MarketGroup
 from trading_core.model.sources import Gathered, SourceKind
 from trading_core.ports import Store
-from trading_core.source_ports import Sources
+from trading_core.ports.sources import Sources
 from trading_core.steps.sources import collect, event_window, listing
 
 HOUR = timedelta(hours=1)

@@ -398,7 +398,7 @@ async def test_a_loss_beyond_the_limit_halts_is_stored_and_is_told_once(losing):
     for n in (5, 6, 7):
         assert (await losing.tick(minute(n))).report.halted == halt.reason
     assert len(losing.halts()) == 1
-    assert losing.notifier.kinds().count("halt") == 1
+    assert losing.notifier.kinds().count("breaker") == 1
 
 
 async def test_a_tripped_breaker_refuses_entries_and_cancels_those_that_work(losing):

@@ -251,14 +251,14 @@ async def test_getting_out_of_everything_sends_no_second_sale_without_balance(fi
 
     sent = len(fills.broker.submitted)
     fills.broker.script = ["no balance"]
-    assert (await out(minute(4)))[0] == 0
-    accepted, stuck = await out(minute(5))
-    assert accepted == 0
-    assert "nothing to sell" in stuck["A"]
+    assert (await out(minute(4))).accepted == 0
+    sold = await out(minute(5))
+    assert sold.accepted == 0
+    assert "nothing to sell" in sold.stuck["A"]
     assert len(fills.broker.submitted) == sent + 1
     assert fills.orders()[-1].events[-1].code == RefusalCode.NO_BALANCE
     fills.by_hand(Side.SELL, 1, None)
-    assert (await out(minute(6)))[0] == 1
+    assert (await out(minute(6))).accepted == 1
     assert K.NOTHING_TO_SELL in kinds(fills)
 
 

@@ -35,8 +35,11 @@ class MortalStore:
     commits: int = 0
     broken: set[int] = field(default_factory=set)
 
-    def read(self):
-        return self.inner.read()
+    def read(self, *, as_of=None):
+        return self.inner.read(as_of=as_of)
+
+    def fingerprint(self):
+        return self.inner.fingerprint()
 
     def snapshot(self, target):
         return self.inner.snapshot(target)

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -16,7 +17,7 @@ from trading_core.clock import FixedClock
 from trading_core.errors import TradingHalted
 from trading_core.model.market import MarketGroup
 from trading_core.rules.calendar import require_session
-from trading_core.steps.lease import LEASE_TIME, session_lease
+from trading_core.steps.lease import LEASE_TIME, living_holder, session_lease
 
 KR = MarketGroup.KR
 DAY = require_session(KR, SESSION)
@@ -118,3 +119,41 @@ def test_markets_and_days_do_not_stand_in_each_others_way(store, clock):
     other = require_session(MarketGroup.US, SESSION)
     with session_lease(store, MarketGroup.US, other, clock):
         pass
+
+
+def look(store, clock):
+    with store.read() as reader:
+        return living_holder(reader, KR, SESSION, clock.now())
+
+
+def test_who_trades_a_session_is_told_in_words_while_he_lives(store, clock):
+    assert look(store, clock) is None
+    with session_lease(store, KR, DAY, clock):
+        assert look(store, clock).startswith(f"process {os.getpid()} on {socket.gethostname()}")
+    assert look(store, clock) is None
+    take(store, clock, a_dead_process())
+    assert look(store, clock) is None
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes have no start here")
+def test_a_process_that_got_the_number_of_a_dead_one_is_not_taken_for_it(store, clock):
+    """As after a restart of the machine, or of a container."""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+        since = "2026-01-05 00.00 UTC"
+        take(store, clock, f"{socket.gethostname()}:{other.pid}:{since}:another0boot-1-abcd")
+        assert look(store, clock) is None
+        with session_lease(store, KR, DAY, clock):
+            assert look(store, clock) is not None
+        code = (
+            "from trading_core.steps import lease; import os;"
+            "print(lease._process_mark(os.getpid()), flush=True); input()"
+        )
+        with subprocess.Popen(
+            [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as owner:
+            mark = owner.stdout.readline().strip()
+            take(store, clock, f"{socket.gethostname()}:{owner.pid}:{since}:{mark}abcd")
+            assert look(store, clock).startswith(f"process {owner.pid} ")
+            owner.communicate("")
+        assert look(store, clock) is None
+        other.communicate(b"")

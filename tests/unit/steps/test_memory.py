@@ -212,7 +212,7 @@ def test_an_entry_that_is_missing_is_made_again(
     before = values(store)
     gone = [entry for key, entry in everything(store).items() if key[:2] == name[:2]]
     with store.write() as tx:
-        tx.forget(gone)
+        tx.forget(gone, at=AT)
     assert name not in everything(store)
     remember(store, [KR], at=LATER)
     assert values(store) == before

@@ -38,8 +38,8 @@ from trading_core.model.playbook import (
     Scenario,
     StockPlan,
 )
+from trading_core.ports.sources import Sources
 from trading_core.rules import calendar
-from trading_core.source_ports import Sources
 from trading_core.steps import gather as gathering
 from trading_core.steps.gather import Universe
 from trading_core.steps.plan import plan_session

@@ -25,8 +25,8 @@ from trading_core.model.limits import PlanLimits, Policy, RiskLimits, ScanLimits
 from trading_core.model.market import MarketGroup
 from trading_core.model.playbook import Outlook, Playbook, PlaybookDraft
 from trading_core.model.sources import EconomicEvent, Headline, Importance, MarketReading
+from trading_core.ports.sources import Sources
 from trading_core.rules import calendar
-from trading_core.source_ports import Sources
 from trading_core.steps.gather import Universe
 from trading_core.steps.plan import plan_session
 

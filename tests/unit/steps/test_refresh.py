@@ -35,9 +35,9 @@ from trading_core.model.playbook import (
     StockPlan,
 )
 from trading_core.model.sources import Headline
+from trading_core.ports.sources import Sources
 from trading_core.rules import calendar
 from trading_core.rules.calendar import Session
-from trading_core.source_ports import Sources
 from trading_core.steps.gather import Universe
 from trading_core.steps.plan import NO_SOURCES
 from trading_core.steps.refresh import Refreshed, claim, refresh_session

@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 
-from tests.record_factories import make_fill
-from tests.trading_fakes import POLICY, FakeNotifier, MakeFloor, busy, playbook, still, when
-from tests.unit.twin.handmade_tape import minute
+from tests.record_factories import make_equity, make_fill
+from tests.trading_fakes import KR, POLICY, FakeNotifier, MakeFloor, busy, playbook, still, when
+from tests.unit.twin.handmade_tape import SESSION, minute
 from trading_core.adapters.duck.store import DuckStore
-from trading_core.model.journal import Notification
+from trading_core.errors import StoreBusy
+from trading_core.model.journal import HaltKind, Notification
 from trading_core.model.order import Refusal, RefusalCode, Side
+from trading_core.rules.calendar import require_session
+from trading_core.steps import operate
 from trading_core.steps.desk import Verdict
 from trading_core.steps.report import TickReport
-from trading_core.steps.tell import of_books, of_plan, of_playbook, tell, tell_again
+from trading_core.steps.tell import (
+    of_books,
+    of_close,
+    of_plan,
+    of_playbook,
+    of_session,
+    tell,
+    try_to_tell,
+)
 from trading_core.steps.tick import TickPlan, decide
 
 CHEAP = [when("price <= 10000")]
@@ -79,8 +89,8 @@ async def test_a_trade_is_told_as_accepted_and_then_as_filled(floor):
     for n in (2, 3, 4):
         await desk.tick(minute(n))
     assert desk.notifier.kinds() == ["order_accepted", "order_filled"]
-    assert desk.notifier.told[0].text == "accepted: BUY 99 A at 10020 (entry)"
-    assert desk.notifier.told[1].text == "filled: BUY 99 A at 10,010 KRW"
+    assert desk.notifier.told[0].text.splitlines()[0] == "accepted: BUY 99 A at 10020 (entry)"
+    assert desk.notifier.told[1].text.splitlines()[0] == "filled: BUY 99 A at 10,010 KRW"
 
 
 @pytest.mark.parametrize(
@@ -194,22 +204,73 @@ async def test_a_fat_finger_is_told(floor):
     assert (told.kind, told.text) == ("fat_finger", "refused BUY 99 A: too much")
 
 
-async def test_what_was_not_delivered_is_sent_again_once_and_then_never():
-    store, notifier = DuckStore(":memory:"), FakeNotifier(takes=False)
-    assert not await tell(notifier, store, [note("a"), note("b")])
-    assert not await tell_again(notifier, store, minute(2))
-    assert [n.notification_id for n in notifier.told] == ["a", "b", "a"]
-    notifier.takes = True
-    assert await tell_again(notifier, store, minute(3))
-    assert [n.notification_id for n in notifier.told[3:]] == ["a", "b"]
-    assert await tell_again(notifier, store, minute(4))
-    assert len(notifier.told) == 5
-    assert stored(store) == {"a": False, "a+again": True, "b": False, "b+again": True}
-
-
-async def test_what_could_not_be_told_a_day_ago_is_left_alone():
-    store, notifier = DuckStore(":memory:"), FakeNotifier(takes=False)
+async def test_what_is_told_waits_for_the_channels_of_the_notifier():
+    store, notifier = DuckStore(":memory:"), FakeNotifier(channels=("telegram", "ntfy-1"))
     await tell(notifier, store, [note("a")])
-    notifier.takes = True
-    assert await tell_again(notifier, store, minute(1) + timedelta(days=1, seconds=1))
-    assert len(notifier.told) == 1
+    with store.read() as reader:
+        assert [n.notification_id for n in reader.unsent("telegram")] == ["a"]
+        assert [n.notification_id for n in reader.unsent("ntfy-1")] == ["a"]
+
+
+async def test_a_store_that_fails_is_no_failure_of_who_tells(monkeypatch, caplog):
+    store, notifier = DuckStore(":memory:"), FakeNotifier()
+
+    def busy():
+        raise StoreBusy("held by another process")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "write", busy)
+        assert not await try_to_tell(notifier, store, [note("a")])
+    assert "people were not told yet" in caplog.text
+    assert await try_to_tell(notifier, store, [note("a")])
+    assert stored(store) == {"a": True}
+
+
+async def test_what_a_run_that_died_did_not_tell_follows_from_what_it_stored(floor):
+    desk = floor({"A": busy(*[10_000] * 9), "B": busy(*[10_000] * 9)}, {"A": CHEAP, "B": CHEAP})
+    await desk.tick(minute(2))
+    desk.broker.script = ["lost request"]
+    for n in (3, 4):
+        await desk.tick(minute(n))
+    operate.halt(desk.store, scope="KR", reason="by hand", at=minute(4))
+    reason = "two candidates"
+    operate.halt(desk.store, scope="KR", reason=reason, at=minute(4), kind=HaltKind.INVARIANT)
+    told = {n.notification_id: n for n in desk.notifier.told}
+    with desk.store.read() as reader:
+        again = {n.notification_id: n for n in of_session(reader, desk.group, SESSION, minute(5))}
+    assert {n.kind for n in again.values()} == {"order_accepted", "order_filled", "halt"}
+    missed = [n for name, n in again.items() if name not in told]
+    assert [n.text for n in missed] == [
+        "trading halted (KR): two candidates. Lift it with: ouroboros resume"
+    ]
+    for name in set(again) & set(told):
+        assert (again[name].kind, again[name].text) == (told[name].kind, told[name].text)
+
+
+async def test_the_second_line_says_how_sure_the_decision_was_and_why(floor):
+    sure = [when("price <= 10000", confidence=87, rationale="oversold & <cheap>")]
+    desk = floor({"A": busy(*[10_000] * 9)}, {"A": sure})
+    for n in (2, 3, 4):
+        await desk.tick(minute(n))
+    lines = [told.text.splitlines()[1] for told in desk.notifier.told]
+    assert lines == ["confidence 87: oversold & <cheap>"] * 2
+
+
+async def test_an_order_that_waits_too_long_is_told_once_and_so_is_the_end_of_its_chase(floor):
+    desk = floor({"A": still(10_000, 12)}, {"A": CHEAP})
+    for n in range(2, 12):
+        await desk.tick(minute(n))
+    kinds = desk.notifier.kinds()
+    assert (kinds.count("unfilled"), kinds.count("given_up")) == (1, 1)
+    first = next(told for told in desk.notifier.told if told.kind == "unfilled")
+    assert first.text.startswith("not filled in time: BUY 99 A at 10020, 0 filled")
+
+
+def test_the_end_of_a_session_says_what_it_did_with_the_money():
+    session = require_session(KR, SESSION)
+    curve = [make_equity(equity=Decimal(50_000_000)), make_equity(equity=Decimal(49_364_635))]
+    told = of_close(session, session.close_at, ticks=78, failed=1, curve=curve)
+    assert told.text == (
+        f"KR {SESSION} closed: 78 ticks, 1 failed; equity 50,000,000 -> 49,364,635 KRW"
+    )
+    assert of_close(session, minute(9), ticks=0, failed=0, curve=[]).text.endswith("0 failed")

@@ -101,7 +101,7 @@ async def test_a_session_that_stands_still_is_halted_once_and_told_once():
         await stage.dog.look(OPEN + QUIET + seconds * SECOND)
     [halt] = stage.halts()
     assert (halt.kind, halt.scope) == (HaltKind.WATCHDOG, "KR")
-    assert stage.notifier.kinds() == ["halt"]
+    assert stage.notifier.kinds() == ["watchdog"]
 
 
 async def test_it_goes_on_by_itself_once_everything_has_moved_and_that_is_told():
@@ -114,7 +114,7 @@ async def test_it_goes_on_by_itself_once_everything_has_moved_and_that_is_told()
     stage.moved(minute(18))
     await stage.dog.look(minute(18))
     assert stage.halts() == []
-    assert stage.notifier.kinds() == ["halt", "recovered"]
+    assert stage.notifier.kinds() == ["watchdog", "recovered"]
     await stage.dog.look(minute(19))
     assert len(stage.notifier.told) == 2
 

@@ -7,7 +7,14 @@ from datetime import date
 from typing import Any, TypeAlias
 
 from trading_core.adapters.duck import audit_rows, rows
-from trading_core.model.audit import DecisionFilter, LoggedDecision, ScreenedRow
+from trading_core.model.audit import DecisionFilter, DecisionResult, LoggedDecision, ScreenedRow
+
+_SEARCHED = "concat_ws(' ', d.symbol, d.name, d.scenario_id, d.rationale, d.decision_id)"
+_RESULTS = {
+    DecisionResult.WON: "o.outcome_pnl > 0",
+    DecisionResult.LOST: "o.outcome_pnl <= 0",
+    DecisionResult.OPEN: "o.decision_id IS NULL",
+}
 
 Ask: TypeAlias = Callable[[str, Sequence[Any]], list[tuple[Any, ...]]]
 
@@ -48,6 +55,7 @@ def decision_log(ask: Ask, wanted: DecisionFilter) -> list[LoggedDecision]:
     sql += f" WHERE {' AND '.join(terms)}" if terms else ""
     sql += " ORDER BY d.decided_at DESC, d.id DESC"
     sql += f" LIMIT {int(wanted.limit)}" if wanted.limit else ""
+    sql += f" OFFSET {int(wanted.skip)}" if wanted.skip else ""
     return [_logged(row) for row in ask(sql, parameters)]
 
 
@@ -59,10 +67,13 @@ def _terms(wanted: DecisionFilter) -> tuple[list[str], list[Any]]:
         ("d.symbol = ?", wanted.symbol),
         ("d.action = ?", wanted.action),
         ("starts_with(d.decision_id, ?)", wanted.name),
+        (f"contains(lower({_SEARCHED}), lower(?))", wanted.words.strip()),
     ]
     if wanted.ids is not None:
         given.append(("list_contains(?::VARCHAR[], d.decision_id)", list(wanted.ids)))
     terms = [term for term, value in given if value or value == []]
+    if wanted.result is not None:
+        terms.append(_RESULTS[wanted.result])
     if wanted.settled:
         terms.append("o.decision_id IS NOT NULL")
     if wanted.unreviewed:

@@ -5,9 +5,6 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Any, TypeVar
-
-from duckdb import DuckDBPyConnection
 
 from trading_core.adapters.duck.codecs import (
     DATE,
@@ -20,11 +17,10 @@ from trading_core.adapters.duck.codecs import (
     tidy,
     to_micros,
 )
-from trading_core.adapters.duck.tables import Table, table
+from trading_core.adapters.duck.queries import Queries, Where
+from trading_core.adapters.duck.tables import table
 from trading_core.model.journal import LlmCall
 from trading_core.model.language import LlmReservation, LlmSpend, LlmText, TextKind
-
-T = TypeVar("T")
 
 
 def _packed(text: str) -> bytes:
@@ -100,10 +96,8 @@ _SPEND = """
     WHERE r.reserved_at >= make_timestamptz(?::BIGINT)"""
 
 
-class LlmQueries:
+class LlmQueries(Queries):
     """The queries about language models of the ``StoreReader`` port."""
-
-    _connection: DuckDBPyConnection
 
     def llm_calls(
         self,
@@ -113,34 +107,24 @@ class LlmQueries:
         since: datetime | None = None,
         prompt_id: str | None = None,
     ) -> Sequence[LlmCall]:
-        filters = {
-            "market = ?": market,
-            "session = ?": session,
-            "prompt_id = ?": prompt_id,
-            "called_at >= make_timestamptz(?::BIGINT)": None if since is None else to_micros(since),
-        }
-        return self._of(LLM_CALLS, filters, "called_at")
+        wanted = Where(market=market, session=session, prompt_id=prompt_id)
+        if since is not None:
+            wanted.also("called_at >= make_timestamptz(?::BIGINT)", to_micros(since))
+        return self._select(LLM_CALLS, wanted, "t.called_at, t.call_id")
 
     def llm_reservations(self, *, since: datetime | None = None) -> Sequence[LlmReservation]:
-        moment = None if since is None else to_micros(since)
-        filters = {"reserved_at >= make_timestamptz(?::BIGINT)": moment}
-        return self._of(LLM_RESERVATIONS, filters, "reserved_at")
+        wanted = Where()
+        if since is not None:
+            wanted.also("reserved_at >= make_timestamptz(?::BIGINT)", to_micros(since))
+        return self._select(LLM_RESERVATIONS, wanted, "t.reserved_at, t.call_id")
 
     def llm_spend(self, *, since: datetime) -> LlmSpend:
-        [(calls, usd)] = self._connection.execute(_SPEND, [to_micros(since)]).fetchall()
+        [(calls, usd)] = self._rows(_SPEND, [to_micros(since)])
         return LlmSpend(calls, tidy(usd))
 
     def llm_text(self, text_id: str) -> str | None:
-        found = self._of(LLM_TEXTS, {"text_id = ?": text_id}, "stored_at")
+        found = self._select(LLM_TEXTS, Where(text_id=text_id))
         return found[0].text if found else None
-
-    def _of(self, table: Table[T], filters: dict[str, Any], moment: str) -> list[T]:
-        """Rows of a table, oldest first; a filter without a value says nothing."""
-        given = {term: value for term, value in filters.items() if value is not None}
-        where = f"WHERE {' AND '.join(given)}" if given else ""
-        sql = f"SELECT {table.select('t')} FROM {table.name} t {where} ORDER BY t.{moment}"
-        found = self._connection.execute(f"{sql}, t.{table.key[0]}", list(given.values()))
-        return [table.decode(row) for row in found.fetchall()]
 
 
 LLM_TABLES: tuple[str, ...] = (

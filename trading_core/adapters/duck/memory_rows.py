@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from duckdb import DuckDBPyConnection
 
-from trading_core.adapters.duck.codecs import JSON, TEXT, TIME, enum_of, from_micros, tidy
+from trading_core.adapters.duck.codecs import (
+    JSON,
+    TEXT,
+    TIME,
+    enum_of,
+    from_micros,
+    tidy,
+    to_micros,
+)
+from trading_core.adapters.duck.queries import Queries
 from trading_core.adapters.duck.tables import table
 from trading_core.model.journal import ContextEntry, ContextLayer
 from trading_core.model.market import Currency
@@ -29,6 +38,24 @@ CONTEXTS = table(
     stored_only={"created_at": (TIME, "at")},
     replaces=("value", "updated_at"),
 )
+
+VERSION_TABLES: tuple[str, ...] = (
+    # Every value an entry ever had, because context_entries keeps the newest alone.
+    """
+    CREATE TABLE context_versions (
+        layer TEXT NOT NULL,
+        timeframe TEXT NOT NULL,
+        key TEXT NOT NULL,
+        value JSON,
+        written_at TIMESTAMPTZ NOT NULL,
+        is_forgotten BOOLEAN DEFAULT false
+    )""",
+    """
+    INSERT INTO context_versions (layer, timeframe, key, value, written_at)
+    SELECT layer, timeframe, key, value, updated_at FROM context_entries
+    ORDER BY updated_at, layer, timeframe, key""",
+)
+"""Frozen, as all schema statements are: a change is a new migration."""
 
 MEMORY_TABLES: tuple[str, ...] = (
     "ALTER TABLE context_metadata ADD COLUMN name TEXT",
@@ -178,10 +205,8 @@ _MARKS = """
     GROUP BY session"""
 
 
-class MemoryQueries:
+class MemoryQueries(Queries):
     """The queries of the ``MemoryReader`` port over one open connection."""
-
-    _connection: DuckDBPyConnection
 
     def context(self, layer: ContextLayer, timeframe: str | None = None) -> Sequence[ContextEntry]:
         if timeframe is not None:
@@ -209,25 +234,22 @@ class MemoryQueries:
         self, layer: ContextLayer, rest: str, parameters: Sequence[Any] = ()
     ) -> list[ContextEntry]:
         # The layer is written out, so that DuckDB leaves out the half of the view without it.
-        found = self._connection.execute(
-            f"SELECT {CONTEXTS.select('t')} FROM contexts t WHERE t.layer = '{layer}' {rest}",
-            parameters,
-        ).fetchall()
-        return [CONTEXTS.decode(row) for row in found]
+        sql = f"SELECT {CONTEXTS.select('t')} FROM contexts t WHERE t.layer = '{layer}' {rest}"
+        return [CONTEXTS.decode(row) for row in self._rows(sql, parameters)]
 
     def context_layers(self) -> Sequence[ContextMetadata]:
-        found = self._connection.execute(
+        found = self._rows(
             "SELECT layer, name, timeframe_format, keys, retention_days, aggregation_source,"
             " description FROM context_metadata ORDER BY layer"
-        ).fetchall()
+        )
         return [ContextMetadata(ContextLayer(layer), *rest) for layer, *rest in found]
 
     def fact_marks(self, market: str) -> Mapping[date, str]:
-        return dict(self._connection.execute(_MARKS, [market]).fetchall())
+        return dict(self._rows(_MARKS, [market]))
 
     def memory_facts(self, market: str) -> MemoryFacts:
         def ask(sql: str) -> list[tuple[Any, ...]]:
-            return self._connection.execute(sql, [market]).fetchall()
+            return self._rows(sql, [market])
 
         decisions: dict[date, dict[str, int]] = {}
         for session, action, count in ask(_DECISIONS):
@@ -249,14 +271,44 @@ class MemoryChanges:
 
     _connection: DuckDBPyConnection
 
-    def forget(self, entries: Iterable[ContextEntry]) -> None:
-        keys = [(str(entry.layer), entry.timeframe, entry.key) for entry in entries]
-        if keys:
+    def keep_versions(self, entries: Iterable[ContextEntry]) -> None:
+        """Keep the values that these entries have now, where they are not the newest kept."""
+        columns = _names_of(entries)
+        if columns:
             self._connection.execute(
-                "DELETE FROM context_entries WHERE (layer, timeframe, key) IN"
-                " (SELECT unnest(?::VARCHAR[]), unnest(?::VARCHAR[]), unnest(?::VARCHAR[]))",
-                [list(column) for column in zip(*keys, strict=True)],
+                "INSERT INTO context_versions (layer, timeframe, key, value, written_at)"
+                " SELECT layer, timeframe, key, e.value, e.updated_at FROM context_entries e"
+                " LEFT JOIN (SELECT * FROM context_versions"
+                f"  WHERE (layer, timeframe, key) IN ({_NAMED})"
+                "  QUALIFY row_number() OVER (PARTITION BY layer, timeframe, key"
+                "   ORDER BY written_at DESC, rowid DESC) = 1) v USING (layer, timeframe, key)"
+                f" WHERE (layer, timeframe, key) IN ({_NAMED})"
+                " AND (coalesce(v.is_forgotten, true) OR v.written_at <> e.updated_at"
+                "  OR v.value::VARCHAR <> e.value::VARCHAR)",
+                [*columns, *columns],
             )
+
+    def forget(self, entries: Iterable[ContextEntry], *, at: datetime) -> None:
+        columns = _names_of(entries)
+        if not columns:
+            return
+        self._connection.execute(
+            f"DELETE FROM context_entries WHERE (layer, timeframe, key) IN ({_NAMED})", columns
+        )
+        self._connection.execute(
+            "INSERT INTO context_versions (layer, timeframe, key, written_at, is_forgotten)"
+            f" {_NAMED}, make_timestamptz(?::BIGINT), true",
+            [*columns, to_micros(at)],
+        )
+
+
+_NAMED = "SELECT unnest(?::VARCHAR[]), unnest(?::VARCHAR[]), unnest(?::VARCHAR[])"
+
+
+def _names_of(entries: Iterable[ContextEntry]) -> list[list[str]]:
+    """Layers, timeframes and keys as three parameters of a statement; empty without entries."""
+    names = [(str(entry.layer), entry.timeframe, entry.key) for entry in entries]
+    return [list(column) for column in zip(*names, strict=True)]
 
 
 def _equity_day(row: Sequence[Any]) -> EquityDay:

@@ -21,8 +21,13 @@ from trading_core.adapters.duck.memory_rows import (
     DESCRIBE_LAYER,
     MEMORY_LAYERS,
     MEMORY_TABLES,
+    VERSION_TABLES,
 )
+from trading_core.adapters.duck.notice_rows import NOTICE_TABLES
+from trading_core.adapters.duck.operator_rows import OPERATOR_TABLES
+from trading_core.adapters.duck.safekeeping_rows import SAFEKEEPING_TABLES
 from trading_core.adapters.duck.schema import CONTEXT_LAYERS, TABLES
+from trading_core.adapters.duck.shadow_rows import SHADOW_TABLES
 from trading_core.adapters.duck.source_rows import SOURCE_TABLES
 from trading_core.adapters.duck.views import CHASES, GUARDS, VIEWS
 from trading_core.errors import SchemaTooNew, StoreError
@@ -121,6 +126,38 @@ def rounds_of_decisions(connection: DuckDBPyConnection) -> None:
         connection.execute(statement)
 
 
+def versions_of_memory(connection: DuckDBPyConnection) -> None:
+    """Every value an entry of memory had is kept, so that the past can be read as it was known.
+    Of values from before only the newest is known."""
+    for statement in VERSION_TABLES:
+        connection.execute(statement)
+
+
+def commands_of_operators(connection: DuckDBPyConnection) -> None:
+    """What people ask for from a distance is kept, with who asked and what came of it."""
+    for statement in OPERATOR_TABLES:
+        connection.execute(statement)
+
+
+def safekeeping_of_backups(connection: DuckDBPyConnection) -> None:
+    """Uploads, checks of the backups and restores are written down."""
+    for statement in SAFEKEEPING_TABLES:
+        connection.execute(statement)
+
+
+def books_of_shadows(connection: DuckDBPyConnection) -> None:
+    """Shadow planners have tables of their own, which no query of the real one reads."""
+    for statement in SHADOW_TABLES:
+        connection.execute(statement)
+
+
+def outbox_of_notices(connection: DuckDBPyConnection) -> None:
+    """A notification names the channels it goes out on; what became of it on each is kept, and so
+    is how loudly people want to hear of each kind. Those from before go out on none."""
+    for statement in NOTICE_TABLES:
+        connection.execute(statement)
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     create_tables,
     create_views,
@@ -135,6 +172,11 @@ MIGRATIONS: tuple[Migration, ...] = (
     ledger_of_model_calls,
     layers_of_memory,
     rounds_of_decisions,
+    versions_of_memory,
+    commands_of_operators,
+    safekeeping_of_backups,
+    books_of_shadows,
+    outbox_of_notices,
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, TypeVar, cast
+from typing import cast
 
 from duckdb import DuckDBPyConnection
 
@@ -17,11 +17,17 @@ from trading_core.adapters.duck import (
     halt_rows,
     rows,
 )
+from trading_core.adapters.duck.board_queries import BoardQueries
 from trading_core.adapters.duck.codecs import from_micros, tidy, to_micros
+from trading_core.adapters.duck.ledger_queries import LedgerQueries
 from trading_core.adapters.duck.llm_rows import LlmQueries
 from trading_core.adapters.duck.memory_rows import MemoryQueries
+from trading_core.adapters.duck.notice_rows import NoticeQueries
+from trading_core.adapters.duck.operator_rows import OperatorQueries
+from trading_core.adapters.duck.queries import Where, among
+from trading_core.adapters.duck.safekeeping_rows import SafekeepingQueries
+from trading_core.adapters.duck.shadow_rows import ShadowQueries
 from trading_core.adapters.duck.source_rows import SourceQueries
-from trading_core.adapters.duck.tables import Table
 from trading_core.model.audit import DecisionFilter, LoggedDecision, ScreenedRow
 from trading_core.model.decision import DecisionCycle
 from trading_core.model.difference import Difference
@@ -34,7 +40,6 @@ from trading_core.model.journal import (
     Halt,
     KillRow,
     MatchRow,
-    Notification,
     ObservationRow,
     Scorecard,
 )
@@ -43,45 +48,13 @@ from trading_core.model.order import Fill, OrderEvent, OrderIntent, OrderRecord,
 from trading_core.model.playbook import Playbook
 from trading_core.model.portfolio import AdoptedLot, Protection, Split
 
-T = TypeVar("T")
-
 _FINAL_STATES = ", ".join(f"'{state}'" for state in OrderState if state.is_final)
 
 
-class Where:
-    """A WHERE clause of the filters that were given; ``None`` means "any"."""
-
-    def __init__(self, **equals: Any) -> None:
-        given = {name: value for name, value in equals.items() if value is not None}
-        self.terms = [f'"{name}" = ?' for name in given]
-        self.parameters: list[Any] = list(given.values())
-
-    def also(self, term: str, *parameters: Any) -> Where:
-        self.terms.append(term)
-        self.parameters += parameters
-        return self
-
-    def __str__(self) -> str:
-        return f"WHERE {' AND '.join(self.terms)}" if self.terms else ""
-
-
-_FEW = 500
-
-
-def among(column: str, values: Sequence[str]) -> Where:
-    """Rows whose column has one of these values.
-
-    A short list is searched as it is: a hash table would take longer to plan than to use.
-    """
-    short = f"list_contains(?::VARCHAR[], {column})"
-    term = short if len(values) < _FEW else f"{column} IN (SELECT unnest(?::VARCHAR[]))"
-    return Where().also(term, list(values))
-
-
-_UNSETTLED = f"""intent_id NOT IN (
-    SELECT intent_id FROM order_events GROUP BY intent_id
-    HAVING arg_max(state, sequence) IN ({_FINAL_STATES})
-)"""
+# Nothing follows a final state, so it need not be the newest: that would take longer to plan.
+_UNSETTLED = (
+    f"intent_id NOT IN (SELECT intent_id FROM order_events WHERE state IN ({_FINAL_STATES}))"
+)
 
 
 def _record(
@@ -94,35 +67,21 @@ def _record(
     return OrderRecord(wish, state, tuple(events), filled_quantity, filled_amount)
 
 
-class DuckReader(SourceQueries, LlmQueries, MemoryQueries):
+class DuckReader(
+    SourceQueries,
+    LlmQueries,
+    MemoryQueries,
+    OperatorQueries,
+    NoticeQueries,
+    SafekeepingQueries,
+    LedgerQueries,
+    BoardQueries,
+    ShadowQueries,
+):
     """The queries; valid inside the ``with`` block that handed it out."""
 
     def __init__(self, connection: DuckDBPyConnection) -> None:
         self._connection = connection
-
-    def _rows(
-        self, sql: str, parameters: Sequence[Any] | dict[str, Any] = ()
-    ) -> list[tuple[Any, ...]]:
-        return self._connection.execute(sql, parameters).fetchall()
-
-    def _select(
-        self,
-        table: Table[T],
-        where: Where | None = None,
-        order_by: str = "",
-        *,
-        newest: str = "",
-        limit: int = 0,
-    ) -> list[T]:
-        """Records of one table. ``newest`` keeps one row per group: ``"symbol: updated_at"``."""
-        where = where or Where()
-        sql = f"SELECT {table.select('t')} FROM {table.name} t {where}"
-        if newest:
-            group, latest = newest.split(": ")
-            sql += f" QUALIFY row_number() OVER (PARTITION BY {group} ORDER BY {latest} DESC) = 1"
-        sql += f" ORDER BY {order_by}" if order_by else ""
-        sql += f" LIMIT {limit}" if limit else ""
-        return [table.decode(row) for row in self._rows(sql, where.parameters)]
 
     def playbook(self, market: str, session: date) -> Playbook | None:
         return self._newest_playbook(Where(market=market, session=session))
@@ -253,6 +212,11 @@ class DuckReader(SourceQueries, LlmQueries, MemoryQueries):
     def unreviewed_sessions(self, market: str, *, since: date, before: date) -> Sequence[date]:
         return audit_queries.unreviewed_sessions(self._rows, market, since, before)
 
+    def newest_matches(self, market: str, session: date) -> Sequence[MatchRow]:
+        where = Where(market=market, session=session)
+        newest = "t.symbol, t.kind: t.matched_at"
+        return self._select(rows.MATCHES, where, "t.symbol, t.kind", newest=newest)
+
     def matches(self, market: str, session: date, symbol: str | None = None) -> Sequence[MatchRow]:
         where = Where(market=market, session=session, symbol=symbol)
         return self._select(rows.MATCHES, where, "t.matched_at, t.rowid")
@@ -296,21 +260,6 @@ class DuckReader(SourceQueries, LlmQueries, MemoryQueries):
 
     def backups(self) -> Sequence[BackupRecord]:
         return self._select(rows.BACKUPS, None, "t.created_at DESC, t.backup_id")
-
-    def notified(self, notification_ids: Collection[str]) -> set[str]:
-        found = self._rows(
-            "SELECT notification_id FROM notifications WHERE notification_id IN"
-            " (SELECT unnest(?::VARCHAR[]))",
-            [list(notification_ids)],
-        )
-        return {str(name) for (name,) in found}
-
-    def undelivered(self, *, since: datetime) -> Sequence[Notification]:
-        where = Where().also("NOT t.delivered").also("t.sent_at >= ?", since)
-        where.also(
-            "t.notification_id || '+again' NOT IN (SELECT notification_id FROM notifications)"
-        )
-        return self._select(rows.NOTIFICATIONS, where, "t.sent_at, t.notification_id")
 
     def last_prices(self, market: str, session: date) -> dict[str, float]:
         found = self._rows(

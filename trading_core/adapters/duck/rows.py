@@ -25,6 +25,10 @@ from trading_core.adapters.duck.difference_rows import DIFFERENCES
 from trading_core.adapters.duck.halt_rows import DEPLOYMENT_SWITCHES, HALTS, KILL_ROWS
 from trading_core.adapters.duck.llm_rows import LLM_CALLS, LLM_RESERVATIONS, LLM_TEXTS
 from trading_core.adapters.duck.memory_rows import CONTEXTS
+from trading_core.adapters.duck.notice_rows import NOTICE_RECORD_TABLES
+from trading_core.adapters.duck.operator_rows import OPERATOR_COMMANDS
+from trading_core.adapters.duck.safekeeping_rows import SAFEKEEPING_RECORD_TABLES
+from trading_core.adapters.duck.shadow_rows import SHADOW_RECORD_TABLES
 from trading_core.adapters.duck.source_rows import SOURCE_RECORD_TABLES
 from trading_core.adapters.duck.tables import Table, table
 from trading_core.model.journal import (
@@ -33,7 +37,6 @@ from trading_core.model.journal import (
     DecisionOutcome,
     EquityPoint,
     MatchRow,
-    Notification,
     ObservationRow,
     ProtectionRow,
     Scorecard,
@@ -350,20 +353,6 @@ BACKUPS = table(
     "backup_id",
 )
 
-NOTIFICATIONS = table(
-    "notifications",
-    Notification,
-    {
-        "notification_id": TEXT,
-        "sent_at": (TIME, "at"),
-        "kind": TEXT,
-        "level": TEXT,
-        "text": TEXT,
-        "delivered": BOOLEAN,
-    },
-    "notification_id",
-)
-
 PROTECTIONS = table(
     "protections",
     ProtectionRow,
@@ -408,6 +397,7 @@ RECORD_TABLES: tuple[Table[Any], ...] = (
     DIFFERENCES,
     DECISION_CYCLES,
     KILL_ROWS,
+    OPERATOR_COMMANDS,
     DEPLOYMENT_SWITCHES,
     LLM_RESERVATIONS,
     LLM_TEXTS,
@@ -415,7 +405,9 @@ RECORD_TABLES: tuple[Table[Any], ...] = (
     SCORECARDS,
     CONTEXTS,
     BACKUPS,
-    NOTIFICATIONS,
+    *NOTICE_RECORD_TABLES,
     PROTECTIONS,
+    *SAFEKEEPING_RECORD_TABLES,
     *SOURCE_RECORD_TABLES,
+    *SHADOW_RECORD_TABLES,
 )

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Any, TypeVar
-
-from duckdb import DuckDBPyConnection
+from typing import Any
 
 from trading_core.adapters.duck.codecs import (
     BOOLEAN,
@@ -17,6 +15,7 @@ from trading_core.adapters.duck.codecs import (
     enum_of,
     to_micros,
 )
+from trading_core.adapters.duck.queries import Queries
 from trading_core.adapters.duck.tables import Table, table
 from trading_core.model.sources import (
     EconomicEvent,
@@ -26,8 +25,6 @@ from trading_core.model.sources import (
     SourceAsk,
     SourceKind,
 )
-
-T = TypeVar("T")
 
 HEADLINES = table(
     "headlines",
@@ -157,15 +154,13 @@ SOURCE_TABLES: tuple[str, ...] = (
 _TIME = "make_timestamptz(?::BIGINT)"
 
 
-class SourceQueries:
+class SourceQueries(Queries):
     """The queries of the ``SourceReader`` port over one open connection."""
-
-    _connection: DuckDBPyConnection
 
     def headlines_known(
         self, at: datetime, *, market: str, symbols: Collection[str], since: datetime
     ) -> Sequence[Headline]:
-        return self._known(
+        return self._records(
             HEADLINES,
             f"WHERE t.market = ? AND t.fetched_at <= {_TIME} AND t.published_at >= {_TIME}"
             " AND (t.symbol IS NULL OR list_contains(?::VARCHAR[], t.symbol))"
@@ -174,7 +169,7 @@ class SourceQueries:
         )
 
     def readings_known(self, at: datetime, *, since: datetime) -> Sequence[MarketReading]:
-        return self._known(
+        return self._records(
             MARKET_READINGS,
             f"WHERE t.fetched_at <= {_TIME} AND t.observed_at >= {_TIME}"
             " QUALIFY row_number() OVER (PARTITION BY t.name"
@@ -185,7 +180,7 @@ class SourceQueries:
     def events_known(
         self, at: datetime, *, country: str, since: datetime, until: datetime
     ) -> Sequence[EconomicEvent]:
-        found = self._known(
+        found = self._records(
             ECONOMIC_EVENTS,
             f"WHERE t.country = ? AND t.fetched_at <= {_TIME}"
             " QUALIFY row_number() OVER"
@@ -197,12 +192,8 @@ class SourceQueries:
         return [event for event in found if not event.is_withdrawn]
 
     def source_asks(self, *, since: datetime) -> Sequence[SourceAsk]:
-        return self._known(
+        return self._records(
             SOURCE_ASKS,
             f"WHERE t.asked_at >= {_TIME} ORDER BY t.asked_at, t.kind, t.source, t.market",
             [to_micros(since)],
         )
-
-    def _known(self, wanted: Table[T], rest: str, parameters: Sequence[Any]) -> list[T]:
-        sql = f"SELECT {wanted.select('t')} FROM {wanted.name} t {rest}"
-        return [wanted.decode(row) for row in self._connection.execute(sql, parameters).fetchall()]

@@ -13,6 +13,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Literal
 from uuid import uuid4
@@ -20,6 +21,7 @@ from uuid import uuid4
 import duckdb
 from duckdb import DuckDBPyConnection
 
+from trading_core.adapters.duck.as_known import look_back
 from trading_core.adapters.duck.door import Deadline, Door
 from trading_core.adapters.duck.engine import CONFIG, attached
 from trading_core.adapters.duck.migrations import check_version, migrate, schema_version
@@ -57,21 +59,25 @@ class DuckStore:
         self._path = None if path == ":memory:" else Path(path)
         self._door = Door(self._path, timeout_seconds)
         self._memory: DuckDBPyConnection | None = None
+        self._written = 0
         if self._path is None:
             self._memory = duckdb.connect(":memory:", config=CONFIG)
             migrate(self._memory)
 
     @contextmanager
-    def read(self) -> Iterator[DuckReader]:
-        """A consistent view; nobody writes while it is open."""
+    def read(self, *, as_of: datetime | None = None) -> Iterator[DuckReader]:
+        """A consistent view; nobody writes while it is open.
+
+        With ``as_of`` (aware) every query answers as it would have answered then.
+        """
         if self._path is not None and not self._path.exists():
             self._upgrade()
-        with self._reading() as reader:
+        with self._reading(as_of) as reader:
             if reader is not None:
                 yield reader
                 return
         self._upgrade()
-        with self._reading() as reader:
+        with self._reading(as_of) as reader:
             if reader is None:
                 raise StoreError(f"{self._name} went back to an older schema while it was opened")
             yield reader
@@ -96,6 +102,14 @@ class DuckStore:
                 yield writer
                 if writer.failure is not None:
                     raise writer.failure
+            self._written += 1
+
+    def fingerprint(self) -> str:
+        """The times and sizes of the file and of what was written ahead of it, if anything; for
+        memory the number of its transactions."""
+        if self._path is None:
+            return str(self._written)
+        return " ".join(map(_stamp, (self._path, self._path.with_name(f"{self._path.name}.wal"))))
 
     def snapshot(self, target: Path) -> int:
         """Write a consistent copy to ``target``; returns its rows, all tables together.
@@ -162,7 +176,7 @@ class DuckStore:
             pass
 
     @contextmanager
-    def _reading(self) -> Iterator[DuckReader | None]:
+    def _reading(self, as_of: datetime | None) -> Iterator[DuckReader | None]:
         """A reader, or None when the file has yet to be migrated."""
         with (
             self._door.hold(shared=True) as deadline,
@@ -171,6 +185,8 @@ class DuckStore:
         ):
             with self._located():
                 up_to_date = check_version(schema_version(connection))
+                if up_to_date and as_of is not None:
+                    look_back(connection, as_of)
             yield DuckReader(connection) if up_to_date else None
 
     @contextmanager
@@ -281,6 +297,14 @@ def _flush(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _stamp(path: Path) -> str:
+    try:
+        found = path.stat()
+    except OSError:
+        return "-"
+    return f"{found.st_ino}:{found.st_mtime_ns}:{found.st_size}"
 
 
 def _first_line(error: BaseException) -> str:

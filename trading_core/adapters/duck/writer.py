@@ -11,8 +11,9 @@ from duckdb import DuckDBPyConnection
 
 from trading_core.adapters.duck import book_rows, rows
 from trading_core.adapters.duck.codecs import DECIMAL, to_micros
-from trading_core.adapters.duck.memory_rows import MemoryChanges
-from trading_core.adapters.duck.reader import DuckReader, Where, among
+from trading_core.adapters.duck.memory_rows import CONTEXTS, MemoryChanges
+from trading_core.adapters.duck.queries import Where, among
+from trading_core.adapters.duck.reader import DuckReader
 from trading_core.adapters.duck.tables import Table
 from trading_core.errors import IllegalTransition, StoreError
 from trading_core.model.order import TRANSITIONS, Fill, OrderEvent, OrderState, Side
@@ -63,6 +64,8 @@ class DuckWriter(DuckReader, MemoryChanges):
                 self._insert_fills(batch)
             else:
                 self._insert(table, batch)
+            if table is CONTEXTS:
+                self.keep_versions(batch)
         if by_type:
             unknown = ", ".join(sorted(kind.__name__ for kind in by_type))
             raise TypeError(f"not a record of the store: {unknown}")

@@ -23,7 +23,7 @@ from trading_core.adapters.sources.config import (
 from trading_core.adapters.sources.feeds import Feed, FeedNews
 from trading_core.adapters.sources.web import BodyCache, Service, Web
 from trading_core.clock import Clock
-from trading_core.source_ports import EconomicCalendar, MarketContextSource, NewsSource, Sources
+from trading_core.ports.sources import EconomicCalendar, MarketContextSource, NewsSource, Sources
 
 
 @asynccontextmanager
