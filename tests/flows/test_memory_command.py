@@ -131,6 +131,7 @@ async def test_the_review_remembers_its_day(tmp_path: Path) -> None:
         clock=FixedClock(close),
         broker=floor.broker,
         market_data=floor.broker,
+        shadows=(),
         notifier=floor.notifier,
         policy=POLICY,
         language_model=None,
