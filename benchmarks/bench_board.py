@@ -23,7 +23,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ("today", "playbook", "scorecard", "performance")
 BROWSERS, REFRESH_SECONDS, SLOWLY = 10, 5.0, 6
-ROUNDS, WRITES, EVERY_SECONDS = 4, 50, 0.15
+ROUNDS, WRITES, EVERY_SECONDS = 4, 40, 0.5
 
 
 def pages() -> None:
@@ -81,18 +81,20 @@ def _time_held() -> Iterator[list[float]]:
 
 
 def look() -> None:
-    """Be ten browsers until told to stop: each reads Today every five seconds, and all that the
-    other pages read every thirty."""
+    """Be ten browsers while the last line of the input says so: each reads Today every five
+    seconds, and all that the other pages read every thirty."""
     from dashboards import data
     from tests.board_store import LAST
     from trading_core.wiring import board, records
 
     logging.disable(logging.CRITICAL)
+    wanted = threading.Event()
 
     def browser(number: int) -> None:
         time.sleep(number * REFRESH_SECONDS / BROWSERS)
         for refresh in itertools.count():
-            data.read(board.today, "KR")
+            wanted.wait()
+            data.read_fresh(board.today, "KR")
             if refresh % SLOWLY == 0:
                 data.read(records.read_operations)
                 data.read(board.playbook, "KR", LAST)
@@ -101,8 +103,8 @@ def look() -> None:
 
     for number in range(BROWSERS):
         threading.Thread(target=browser, args=(number,), daemon=True).start()
-    print("looking", flush=True)
-    sys.stdin.read()
+    for line in sys.stdin:
+        (wanted.set if line.strip() == "on" else wanted.clear)()
 
 
 def ticks() -> None:
@@ -115,40 +117,29 @@ def ticks() -> None:
     assert SESSION == LAST
     store, number = open_store(), 10_000
     spans: dict[str, list[float]] = {"alone": [], "ten browsers": []}
-    for _ in range(ROUNDS):
-        for name in spans:
-            with _browsers(on=name != "alone"):
-                for _ in range(WRITES):
-                    number += 1
-                    rows = tick(number)
-                    begun = time.perf_counter()
-                    with store.write() as tx:
-                        tx.append(rows)
+    command = [sys.executable, "-m", "benchmarks.bench_board", "--look"]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, text=True) as browsers:
+        assert browsers.stdin
+        for turn in range(-1, 2 * ROUNDS):
+            name = "alone" if turn % 2 == 0 else "ten browsers"
+            browsers.stdin.write("off\n" if name == "alone" else "on\n")
+            browsers.stdin.flush()
+            for _ in range(WRITES):
+                number += 1
+                rows = tick(number)
+                begun = time.perf_counter()
+                with store.write() as tx:
+                    tx.append(rows)
+                # The first turn is for the browsers to come up.
+                if turn >= 0:
                     spans[name].append(time.perf_counter() - begun)
-                    time.sleep(EVERY_SECONDS)
-    print(f"\n{'a write of 220 rows':20s} {'p50':>8s} {'p95':>8s} {'max':>8s}")
+                time.sleep(EVERY_SECONDS)
+        browsers.stdin.close()
+    print(f"\n{'a write of 220 rows':20s} {'p50':>8s} {'p90':>8s} {'p95':>8s} {'max':>8s}")
     for name, took in spans.items():
         cuts = statistics.quantiles(took, n=20)
-        row = (statistics.median(took), cuts[18], max(took))
+        row = (statistics.median(took), cuts[17], cuts[18], max(took))
         print(f"{name:20s} " + " ".join(f"{value * 1000:5.0f} ms" for value in row))
-
-
-@contextmanager
-def _browsers(*, on: bool) -> Iterator[None]:
-    if not on:
-        yield
-        return
-    command = [sys.executable, "-m", "benchmarks.bench_board", "--look"]
-    child = subprocess.Popen(
-        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    )
-    assert child.stdin and child.stdout
-    child.stdout.readline()
-    try:
-        yield
-    finally:
-        child.stdin.close()
-        child.wait(20)
 
 
 def main() -> None:

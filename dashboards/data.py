@@ -1,9 +1,8 @@
 """Cached reads for the pages.
 
 A read holds the store for as long as its queries take and copies out what it found. Its answer is
-kept, for all browsers together, until the store has changed; and whether it has is looked at every
-:data:`LOOK_SECONDS` at the most. So ten open pages cost the store as much as one, and an idle
-store costs nothing.
+kept, for all browsers together, until the store has changed; and whether it has is looked at now
+and then. So ten open pages cost the store as much as one, and an idle store costs nothing.
 """
 
 from __future__ import annotations
@@ -17,8 +16,10 @@ import streamlit as st
 from trading_core.clock import Clock
 from trading_core.wiring import board
 
-LOOK_SECONDS = 4.0
-"""How old a page may be."""
+LOOK_SECONDS = 15.0
+"""How old what a page shows may be."""
+FRESH_SECONDS = 4.0
+"""How old it may be where the money of this moment is shown."""
 
 
 def as_of() -> datetime | None:
@@ -40,10 +41,24 @@ def read(query: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
     Raises:
         TradingError: as the function does; an error is not kept.
     """
+    return _read_at(_stamp, query, arguments, options)
+
+
+def read_fresh(query: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    """The same, at most :data:`FRESH_SECONDS` old."""
+    return _read_at(_fresh_stamp, query, arguments, options)
+
+
+def _read_at(
+    stamp: Callable[[], str],
+    query: Callable[..., Any],
+    arguments: tuple[Any, ...],
+    options: dict[str, Any],
+) -> Any:
     at = as_of()
-    stamp = _stamp() if at is None else ""
     name = f"{query.__module__}.{query.__qualname__}"
-    return _read(query, name, arguments, tuple(sorted(options.items())), at, stamp)
+    known = stamp() if at is None else ""
+    return _read(query, name, arguments, tuple(sorted(options.items())), at, known)
 
 
 @st.cache_data(ttl=600, max_entries=256, show_spinner=False)
@@ -64,13 +79,18 @@ def ask(query: Callable[..., Any], *arguments: Any) -> Any:
     return _ask(query, f"{query.__module__}.{query.__qualname__}", arguments)
 
 
-@st.cache_data(ttl=LOOK_SECONDS, max_entries=64, show_spinner=False)
+@st.cache_data(ttl=FRESH_SECONDS, max_entries=64, show_spinner=False)
 def _ask(_query: Callable[..., Any], name: str, arguments: tuple[Any, ...]) -> Any:
     return _query(*arguments)
 
 
 @st.cache_data(ttl=LOOK_SECONDS, show_spinner=False)
 def _stamp() -> str:
+    return board.stamp()
+
+
+@st.cache_data(ttl=FRESH_SECONDS, show_spinner=False)
+def _fresh_stamp() -> str:
     return board.stamp()
 
 

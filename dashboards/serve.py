@@ -27,7 +27,7 @@ def warm_up() -> None:
 
     # What is wrong is told by the page, to whoever opens it.
     with suppress(TradingError):
-        for market in board.frame()["markets"]:
+        for market in board.hours(board.clock().now()):
             board.today(market)
         records.read_operations()
 

@@ -15,23 +15,15 @@ from trading_core.wiring import board
 Json = dict[str, Any]
 _SPANS = {"1m": 30, "3m": 91, "6m": 182, "1y": 365, "all": None}
 _TABLE_ROWS = 31
+_ALL = "ALL"
+_FEWEST_DAYS, _FEWEST_TRADES = 2, 5
 
 
 def _draw() -> None:
     markets = data.frame()["markets"]
-    everything = ["ALL", *markets] if len(markets) > 1 else markets
     left, right = st.columns([3, 2])
     with left:
-        picked = st.segmented_control(
-            t("frame.market"),
-            everything,
-            default=everything[0],
-            format_func=lambda code: (
-                t("performance.all") if code == "ALL" else word("market", code)
-            ),
-            key="performance-markets",
-            label_visibility="collapsed",
-        )
+        picked = _pick_markets(markets)
     with right:
         span = st.segmented_control(
             t("performance.span"),
@@ -41,8 +33,23 @@ def _draw() -> None:
             key="performance-span",
             label_visibility="collapsed",
         )
-    chosen = tuple(markets) if picked in (None, "ALL") else (str(picked),)
+    chosen = tuple(markets) if picked is None else (picked,)
     frames.part(lambda: _all(chosen, _SPANS[span or "all"]), every=frames.SLOW_SECONDS)
+
+
+def _pick_markets(markets: list[str]) -> str | None:
+    """One market; None for all of them."""
+    if len(markets) == 1:
+        return markets[0]
+    picked = st.segmented_control(
+        t("frame.market"),
+        [_ALL, *markets],
+        default=_ALL,
+        format_func=lambda code: t("performance.all") if code == _ALL else word("market", code),
+        key="performance-markets",
+        label_visibility="collapsed",
+    )
+    return None if picked in (None, _ALL) else str(picked)
 
 
 def _all(markets: tuple[str, ...], days: int | None) -> None:
@@ -68,9 +75,12 @@ def _currency(found: Json) -> None:
         return
     _figures(found)
     days = _frame(found["days"])
-    charts.draw(charts.grown, days, _benchmark(found), name=t("performance.return"))
-    charts.draw(charts.drawdown, days, name=t("performance.drawdown"))
-    if found["benchmark"]:
+    if len(days) < _FEWEST_DAYS:
+        st.caption(t("performance.no_curve"))
+    else:
+        charts.draw(charts.grown, days, _benchmark(found), name=t("performance.return"))
+        charts.draw(charts.drawdown, days, name=t("performance.drawdown"))
+    if found["benchmark"] and len(days) >= _FEWEST_DAYS:
         st.caption(t("performance.benchmark", names=", ".join(found["benchmark"])))
     _periods(found, days)
     _trades(found)
@@ -202,8 +212,11 @@ def _trades(found: Json) -> None:
     left, right = st.columns(2, gap="medium")
     with left:
         st.markdown(f"**{t('performance.distribution')}**")
-        name = t("performance.distribution")
-        charts.draw(charts.distribution, found["nets"], code, name=name)
+        if found["trades"] < _FEWEST_TRADES:
+            st.caption(t("performance.few_trades", count=_FEWEST_TRADES))
+        else:
+            name = t("performance.distribution")
+            charts.draw(charts.distribution, found["nets"], code, name=name)
     with right:
         st.markdown(f"**{t('performance.by_hour')}**")
         _by_hour(found)

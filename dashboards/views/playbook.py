@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboards import charts, data, formats, frames, tables
+from dashboards import charts, data, formats, frames, price_charts, tables
 from dashboards.texts import t, word
 from trading_core.wiring import board, records
 
@@ -234,11 +234,11 @@ def _price(book: Json, stock: Json, market: str) -> None:
     with session:
         _session_chart(found, market)
     with days:
-        charts.draw(charts.day_bars, bars, code, name=t("playbook.days"))
+        charts.draw(price_charts.day_bars, bars, code, name=t("playbook.days"))
 
 
 def _session_chart(found: Json, market: str) -> None:
-    charts.draw(charts.price_path, found, market, name=t("playbook.chart"))
+    charts.draw(price_charts.price_path, found, market, name=t("playbook.chart"))
     st.caption(t("playbook.chart.help"))
 
 

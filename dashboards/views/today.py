@@ -30,7 +30,7 @@ def _draw() -> None:
 def _session(market: str) -> None:
     now = data.now()
     hours = board.hours(now)[market]
-    found = data.read(board.today, market)
+    found = data.read_fresh(board.today, market)
     _state(market, hours, found)
     if found is None:
         st.info(t("frame.nothing", market=market), icon=":material/hourglass_empty:")

@@ -48,10 +48,10 @@ def test_held_trades_are_those_of_what_is_held(store: DuckStore) -> None:
             ]
         )
     with store.read() as db:
-        held = db.held_trades("KR")
+        assert db.held_symbols("KR") == ["000660", "005930"]
+        held = db.trade_history("KR", ["000660", "005930"])()
         assert [fill.fill_id for fill in held.fills] == ["fill-1"]
         assert [lot.instrument.symbol for lot in held.lots] == ["000660"]
-        assert [fill.fill_id for fill in db.held_trades("KR", "035420").fills] == ["f2", "f3"]
         everything = db.trade_history("KR")
     # Made of copies, after the store was let go.
     assert [fill.fill_id for fill in everything().fills] == ["fill-1", "f2", "f3"]
@@ -68,7 +68,8 @@ def test_a_position_that_a_split_keeps_open_is_held(store: DuckStore) -> None:
             ]
         )
     with store.read() as db:
-        held = db.held_trades("KR")
+        assert db.held_symbols("KR") == ["005930"]
+        held = db.trade_history("KR", ["005930"])()
     book = fold_positions(held.fills, held.lots, held.splits)
     assert [line.quantity for line in book.open_positions] == [10]
 

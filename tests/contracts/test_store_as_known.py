@@ -129,7 +129,7 @@ QUESTIONS: dict[str, Callable[[StoreReader, Any], Any]] = {
     "context_layers": lambda db, day: db.context_layers(),
     "fact_marks": lambda db, day: db.fact_marks("KR"),
     "memory_facts": lambda db, day: db.memory_facts("KR"),
-    "held_trades": lambda db, day: (db.held_trades("KR"), db.held_trades("KR", "005930")),
+    "held_symbols": lambda db, day: db.held_symbols("KR"),
     "trade_history": lambda db, day: db.trade_history("KR")(),
     "instrument_names": lambda db, day: db.instrument_names("KR"),
     "last_observations": lambda db, day: db.last_observations("KR", day),

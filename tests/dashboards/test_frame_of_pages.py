@@ -208,7 +208,9 @@ def test_ten_browsers_read_the_store_once(home: Path, monkeypatch: pytest.Monkey
     with DuckStore(home / "trades.db").write() as tx:
         tx.append([make_playbook()])
     counted = CountedStore(monkeypatch)
-    browsers = [threading.Thread(target=data.read, args=(board.today, "KR")) for _ in range(10)]
+    browsers = [
+        threading.Thread(target=data.read_fresh, args=(board.today, "KR")) for _ in range(10)
+    ]
     for browser in browsers:
         browser.start()
     for browser in browsers:
@@ -223,15 +225,15 @@ def test_an_idle_store_is_not_read_again_and_a_changed_one_is(
     with store.write() as tx:
         tx.append([make_playbook()])
     counted = CountedStore(monkeypatch)
-    data.read(board.today, "KR")
-    data._stamp.clear()
-    assert data.read(board.today, "KR")["ticks"] == 0
+    data.read_fresh(board.today, "KR")
+    data._fresh_stamp.clear()
+    assert data.read_fresh(board.today, "KR")["ticks"] == 0
     assert counted.reads == 1
     with store.write() as tx:
         tx.append([make_equity()])
-    assert data.read(board.today, "KR")["seen_at"] is None, "looked at too often"
-    data._stamp.clear()
-    assert data.read(board.today, "KR")["seen_at"] == AT
+    assert data.read_fresh(board.today, "KR")["seen_at"] is None, "looked at too often"
+    data._fresh_stamp.clear()
+    assert data.read_fresh(board.today, "KR")["seen_at"] == AT
     assert counted.reads == 2
 
 
@@ -245,8 +247,8 @@ def test_an_error_is_not_kept(home: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
         patch.setattr(DuckStore, "read", busy)
         with pytest.raises(StoreBusy):
-            data.read(board.today, "KR")
-    assert data.read(board.today, "KR")["market"] == "KR"
+            data.read_fresh(board.today, "KR")
+    assert data.read_fresh(board.today, "KR")["market"] == "KR"
 
 
 def test_a_busy_store_is_a_sentence_and_not_an_error(

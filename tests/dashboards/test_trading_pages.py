@@ -50,7 +50,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def forget() -> None:
     """What was read of another test's store; charts are kept by what they show."""
-    for kept in (data._read, data._ask, data._stamp, data.frame):
+    for kept in (data._read, data._ask, data._stamp, data._fresh_stamp, data.frame):
         kept.clear()
 
 

@@ -15,14 +15,16 @@ from trading_core.model.portfolio import Protection
 class BoardReader(Protocol):
     """``market`` is a market group code."""
 
-    def held_trades(self, market: str, symbol: str | None = None) -> TradeHistory:
-        """What is needed to know the positions of today: the trades of the symbols that are held,
-        or of that one, and no others."""
+    def held_symbols(self, market: str) -> Sequence[str]:
+        """The symbols of which our books hold shares now, by symbol."""
         ...
 
-    def trade_history(self, market: str) -> Callable[[], TradeHistory]:
-        """All trades there ever were, copied out at once; what is answered makes records of them,
-        which takes longer, and is to be called after the store was let go."""
+    def trade_history(
+        self, market: str, symbols: Sequence[str] | None = None
+    ) -> Callable[[], TradeHistory]:
+        """All trades there ever were, or those in these symbols, copied out at once; what is
+        answered makes records of them, which takes longer, and is to be called after the store was
+        let go."""
         ...
 
     def instrument_names(self, market: str) -> Mapping[str, str]:

@@ -10,6 +10,8 @@ import asyncio
 import hmac
 from dataclasses import asdict
 from datetime import date, datetime
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from trading_core.adapters.history_cache import HistoryCache
@@ -35,7 +37,6 @@ CLOCK_SECONDS = 1.0
 def frame() -> Json:
     """What stands around every page: the language, the enabled markets, the kind of account."""
     settings = present_settings()
-    warm_calendars(settings.ouroboros_home, settings.enabled_markets)
     return {
         "language": settings.dashboard_lang,
         "has_password": settings.dashboard_password is not None,
@@ -74,8 +75,15 @@ async def _exchange_clock(settings: Settings) -> Clock:
 
 def hours(at: datetime) -> dict[str, Json]:
     """Of every enabled market where its day stands at ``at``, and what comes next."""
-    groups = present_settings().enabled_markets
+    settings = present_settings()
+    groups = settings.enabled_markets
+    _warm(settings.ouroboros_home, groups)
     return {group.value: today_page.hours(group, at) for group in groups}
+
+
+@lru_cache(maxsize=1)
+def _warm(home: Path, groups: tuple[MarketGroup, ...]) -> None:
+    warm_calendars(home, groups)
 
 
 def today(market: str, as_of: datetime | None = None) -> Json | None:
@@ -83,7 +91,8 @@ def today(market: str, as_of: datetime | None = None) -> Json | None:
     settings = present_settings()
     group = MarketGroup.parse(market)
     with store_as_of(as_of, settings).read() as reader:
-        return today_page.day(reader, group, policy_of(settings))
+        facts = today_page.read(reader, group)
+    return None if facts is None else today_page.day(facts, policy_of(settings))
 
 
 def playbook(market: str, session: date, as_of: datetime | None = None) -> Json | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -41,6 +42,13 @@ def stored(*records: Record) -> DuckStore:
     return store
 
 
+def shown(store: DuckStore) -> dict[str, Any]:
+    with store.read() as db:
+        facts = today.read(db, KR)
+    assert facts is not None
+    return today.day(facts, POLICY)
+
+
 @pytest.mark.parametrize(
     ("at", "phase", "turns", "turns_at"),
     [
@@ -58,7 +66,7 @@ def test_hours_say_what_comes_next(at: str, phase: str, turns: str, turns_at: st
 
 def test_before_the_first_session_there_is_nothing() -> None:
     with stored().read() as db:
-        assert today.day(db, KR, POLICY) is None
+        assert today.read(db, KR) is None
         assert playbook.playbook(db, KR, SESSION) is None
         assert performance.performance(performance.read(db, [KR])) == []
 
@@ -70,9 +78,7 @@ def test_the_limit_is_the_one_the_breaker_goes_by() -> None:
         make_equity(at=AT + 2 * MINUTE, equity=Decimal(9_800_000)),
     ]
     store = stored(make_playbook(), *curve)
-    with store.read() as db:
-        found = today.day(db, KR, POLICY)
-    assert found is not None
+    found = shown(store)
     [money] = found["money"]
     assert (money["pct"], money["lowest_pct"], money["floor_pct"]) == (-2, -3, -3)
     assert money["floor"] == 9_700_000
@@ -81,19 +87,14 @@ def test_the_limit_is_the_one_the_breaker_goes_by() -> None:
         tx.lift_halt(
             "halt-1", at=AT + 3 * MINUTE, by="me", accepted_pnl_pct=Decimal(-4), accepted_on=SESSION
         )
-    with store.read() as db:
-        accepted = today.day(db, KR, POLICY)
-    assert accepted is not None
+    accepted = shown(store)
     assert accepted["money"][0]["floor_pct"] == -5
     assert accepted["halts"] == []
 
 
 def test_currencies_of_one_session_stand_apart() -> None:
-    with stored(
-        make_equity(), make_equity(currency=Currency.USD, equity=Decimal(50), cash=Decimal(50))
-    ).read() as db:
-        found = today.day(db, KR, POLICY)
-    assert found is not None
+    dollars = make_equity(currency=Currency.USD, equity=Decimal(50), cash=Decimal(50))
+    found = shown(stored(make_equity(), dollars))
     assert {row["currency"]: row["now"] for row in found["money"]} == {
         "KRW": 10_000_000,
         "USD": 50,
@@ -101,8 +102,7 @@ def test_currencies_of_one_session_stand_apart() -> None:
 
 
 def test_a_position_without_a_price_has_no_worth_and_no_distance() -> None:
-    with stored(make_equity(), make_fill()).read() as db:
-        [line] = today.positions(db, KR, SESSION, POLICY.exits)
+    [line] = shown(stored(make_equity(), make_fill()))["positions"]
     assert line["quantity"] == 10
     assert line["last_price"] is line["value"] is line["unrealized"] is None
     assert line["stop"] is line["to_stop_pct"] is line["guard"] is None
@@ -113,8 +113,7 @@ def test_the_distance_to_the_stop_is_what_the_price_may_fall() -> None:
     plain = replace(guard, protection=replace(guard.protection, stop_loss_pct=-10.0))
     holding = replace(plain, protection=replace(plain.protection, armed=plain.protection.state))
     seen = make_observation(values={"price": 80_000.0})
-    with stored(make_fill(), seen, holding).read() as db:
-        [line] = today.positions(db, KR, SESSION, POLICY.exits)
+    [line] = shown(stored(make_equity(), make_fill(), seen, holding))["positions"]
     assert line["stop"] == Decimal("63450.0")
     assert line["to_stop_pct"] == pytest.approx((80_000 - 63_450) / 80_000 * 100)
 
@@ -122,9 +121,7 @@ def test_the_distance_to_the_stop_is_what_the_price_may_fall() -> None:
 def test_orders_of_another_session_that_still_work_are_shown_and_not_counted() -> None:
     states = (OrderState.INTENDED, OrderState.SENDING, OrderState.ACCEPTED)
     left = make_intent(intent_id="old", session=SESSION - timedelta(days=1))
-    with stored(make_equity(), left, *make_order_life(*states, intent_id="old")).read() as db:
-        found = today.day(db, KR, POLICY)
-    assert found is not None
+    found = shown(stored(make_equity(), left, *make_order_life(*states, intent_id="old")))
     assert [row["session"] for row in found["working"]] == [SESSION - timedelta(days=1)]
     assert found["orders"]["accepted"] == 0
 

@@ -15,10 +15,8 @@ from trading_core.model.journal import ObservationRow
 from trading_core.model.playbook import Playbook
 from trading_core.model.portfolio import Protection
 
-# A split changes how many shares there are, and the view of the positions knows of none.
 _HELD = """
-    SELECT symbol FROM positions WHERE market = ? AND quantity <> 0
-    UNION SELECT symbol FROM splits WHERE market = ?"""
+    SELECT symbol FROM positions WHERE market = ? AND quantity <> 0 ORDER BY symbol"""
 
 _NAMES = """
     SELECT symbol, arg_max(name, id) FROM decisions WHERE market = ? AND name <> ''
@@ -63,16 +61,15 @@ _INDICES = """
 class BoardQueries(Queries):
     """The queries of the ``BoardReader`` port over one open connection."""
 
-    def held_trades(self, market: str, symbol: str | None = None) -> TradeHistory:
-        where = Where(market=market, symbol=symbol)
-        if symbol is None:
-            where.also(f"symbol IN ({_HELD})", market, market)
-        return self._trades(where)()
+    def held_symbols(self, market: str) -> Sequence[str]:
+        return [symbol for (symbol,) in self._rows(_HELD, [market])]
 
-    def trade_history(self, market: str) -> Callable[[], TradeHistory]:
-        return self._trades(Where(market=market))
-
-    def _trades(self, where: Where) -> Callable[[], TradeHistory]:
+    def trade_history(
+        self, market: str, symbols: Sequence[str] | None = None
+    ) -> Callable[[], TradeHistory]:
+        where = Where(market=market)
+        if symbols is not None:
+            where.also("list_contains(?::VARCHAR[], symbol)", list(symbols))
         found = [
             self._rows(
                 f"SELECT {table.select('t')} FROM {table.name} t {where} ORDER BY {order_by}",

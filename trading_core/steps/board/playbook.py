@@ -175,7 +175,7 @@ def _levels(
     reader: StoreReader, group: MarketGroup, session: date, symbol: str, policy: ExitPolicy
 ) -> tuple[Decimal | None, Decimal | None]:
     """Stop and target of the position that is open now; None of one that is not."""
-    held = reader.held_trades(group, symbol)
+    held = reader.trade_history(group, [symbol])()
     lines = fold_positions(held.fills, held.lots, held.splits).open_positions
     line = next(iter(lines), None)
     if line is None:

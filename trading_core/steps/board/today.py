@@ -3,17 +3,20 @@ what works and what was decided last."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
 from trading_core.errors import DataError
-from trading_core.model.audit import DecisionFilter
+from trading_core.model.audit import DecisionFilter, LoggedDecision
+from trading_core.model.board import TradeHistory
+from trading_core.model.decision import DecisionCycle
 from trading_core.model.journal import EquityPoint, Halt
 from trading_core.model.limits import ExitPolicy, Policy
 from trading_core.model.market import MarketGroup
-from trading_core.model.order import OrderRecord
+from trading_core.model.order import Fill, OrderRecord
 from trading_core.model.playbook import Playbook
 from trading_core.model.portfolio import Position, Protection
 from trading_core.ports import StoreReader
@@ -69,39 +72,81 @@ def _next_open(group: MarketGroup, at: datetime) -> datetime | None:
         return None
 
 
-def day(reader: StoreReader, group: MarketGroup, policy: Policy) -> Json | None:
+@dataclass(frozen=True, slots=True)
+class SessionFacts:
+    """What is read of the newest session; what it means is worked out after the store is let go.
+
+    ``orders`` are those of the session and any other that still works.
+    """
+
+    group: MarketGroup
+    session: date
+    curve: Sequence[EquityPoint]
+    halts: Sequence[Halt]
+    orders: Sequence[OrderRecord]
+    fills: Sequence[Fill]
+    ticks: int
+    playbook: Playbook | None
+    is_reviewed: bool
+    held: Callable[[], TradeHistory]
+    guards: Mapping[str, Protection]
+    prices: Mapping[str, float]
+    log: Sequence[LoggedDecision]
+    cycles: Sequence[DecisionCycle]
+    differences: int
+
+
+def read(reader: StoreReader, group: MarketGroup) -> SessionFacts | None:
     """The newest session of a market; None before there was one."""
     session = reader.newest_session(group)
     if session is None:
         return None
-    curve = reader.equity_curve(group, session)
-    halts = reader.halts()
-    orders = reader.live_orders(group, session)
-    own = [record for record in orders if record.intent.session == session]
-    observed = reader.counts(group, session)
-    playbook = reader.playbook(group, session)
+    held = reader.held_symbols(group)
+    log = DecisionFilter(market=group.value, since=session, until=session, limit=LAST_DECISIONS)
+    return SessionFacts(
+        group=group,
+        session=session,
+        curve=reader.equity_curve(group, session),
+        halts=reader.halts(),
+        orders=reader.live_orders(group, session),
+        fills=reader.fills(group, session),
+        ticks=reader.counts(group, session)["ticks"],
+        playbook=reader.playbook(group, session),
+        is_reviewed=reader.scorecard(group, session) is not None,
+        held=reader.trade_history(group, held),
+        guards=reader.protections(group, held),
+        prices=reader.last_prices(group, session),
+        log=reader.decision_log(log),
+        cycles=reader.decision_cycles(group, session),
+        differences=len(reader.differences(group, session)),
+    )
+
+
+def day(facts: SessionFacts, policy: Policy) -> Json:
+    """The session in plain values, as the page shows it."""
+    own = [record for record in facts.orders if record.intent.session == facts.session]
+    book = _playbook(facts.playbook)
     return {
-        "market": group.value,
-        "session": session,
-        "currency": currency_of(group).value,
-        "ticks": observed["ticks"],
-        "seen_at": curve[-1].at if curve else None,
-        "playbook": _playbook(playbook, is_reviewed=reader.scorecard(group, session) is not None)
-        | {"is_active": observed["ticks"] > 0},
-        "money": _money(reader, group, session, curve, halts, policy),
-        "positions": positions(reader, group, session, policy.exits),
+        "market": facts.group.value,
+        "session": facts.session,
+        "currency": currency_of(facts.group).value,
+        "ticks": facts.ticks,
+        "seen_at": facts.curve[-1].at if facts.curve else None,
+        "playbook": book | {"is_reviewed": facts.is_reviewed, "is_active": facts.ticks > 0},
+        "money": _money(facts, policy),
+        "positions": positions(facts, policy.exits),
         "orders": count_orders(own),
-        "working": [_working(record) for record in orders if record.state.is_working],
-        "decisions": _decisions(reader, group, session),
-        "realtime": _realtime(reader, group, session),
-        "differences": len(reader.differences(group, session)),
-        **_standing(halts, group),
+        "working": [_working(record) for record in facts.orders if record.state.is_working],
+        "decisions": [_decision(row) for row in facts.log],
+        "realtime": _realtime(facts.cycles),
+        "differences": facts.differences,
+        **_standing(facts.halts, facts.group),
     }
 
 
-def _playbook(playbook: Playbook | None, *, is_reviewed: bool) -> Json:
+def _playbook(playbook: Playbook | None) -> Json:
     if playbook is None:
-        return {"source": None, "is_reviewed": is_reviewed}
+        return {"source": None}
     return {
         "source": playbook.source.value,
         "outlook": playbook.outlook.value,
@@ -112,24 +157,16 @@ def _playbook(playbook: Playbook | None, *, is_reviewed: bool) -> Json:
         "generated_at": playbook.generated_at,
         "refreshed_for": playbook.refreshed_for.value if playbook.refreshed_for else "",
         "fallback_reason": playbook.fallback_reason,
-        "is_reviewed": is_reviewed,
     }
 
 
-def _money(
-    reader: StoreReader,
-    group: MarketGroup,
-    session: date,
-    curve: Sequence[EquityPoint],
-    halts: Sequence[Halt],
-    policy: Policy,
-) -> list[Json]:
+def _money(facts: SessionFacts, policy: Policy) -> list[Json]:
     """One entry per currency that the account showed in the session."""
     found = []
-    for currency, pnl in session_pnl(curve, reader.fills(group, session)).items():
-        points = [point for point in curve if point.currency is currency]
+    for currency, pnl in session_pnl(facts.curve, facts.fills).items():
+        points = [point for point in facts.curve if point.currency is currency]
         first, last = points[0].equity, points[-1].equity
-        accepted = accepted_pnl_pct(halts, currency=currency.value, session=session)
+        accepted = accepted_pnl_pct(facts.halts, currency=currency.value, session=facts.session)
         floor = breaker_floor_pct(policy.risk, accepted)
         found.append(
             {
@@ -188,24 +225,19 @@ def _working(record: OrderRecord) -> Json:
     }
 
 
-def _decisions(reader: StoreReader, group: MarketGroup, session: date) -> list[Json]:
-    wanted = DecisionFilter(market=group.value, since=session, until=session, limit=LAST_DECISIONS)
-    return [
-        {
-            "at": row.decision.at,
-            "symbol": row.decision.instrument.symbol,
-            "name": row.decision.instrument.name,
-            "action": row.decision.action,
-            "confidence": row.decision.confidence,
-            "rationale": row.decision.rationale,
-            "decision_id": row.decision.decision_id,
-        }
-        for row in reader.decision_log(wanted)
-    ]
+def _decision(row: LoggedDecision) -> Json:
+    return {
+        "at": row.decision.at,
+        "symbol": row.decision.instrument.symbol,
+        "name": row.decision.instrument.name,
+        "action": row.decision.action,
+        "confidence": row.decision.confidence,
+        "rationale": row.decision.rationale,
+        "decision_id": row.decision.decision_id,
+    }
 
 
-def _realtime(reader: StoreReader, group: MarketGroup, session: date) -> Json | None:
-    cycles = reader.decision_cycles(group, session)
+def _realtime(cycles: Sequence[DecisionCycle]) -> Json | None:
     if not cycles:
         return None
     last = cycles[-1]
@@ -220,22 +252,22 @@ def _realtime(reader: StoreReader, group: MarketGroup, session: date) -> Json | 
 # --- What is held --------------------------------------------------------------------------------
 
 
-def positions(
-    reader: StoreReader, group: MarketGroup, session: date, policy: ExitPolicy
-) -> list[Json]:
+def positions(facts: SessionFacts, policy: ExitPolicy) -> list[Json]:
     """Open positions at the last observed prices, with the stop that guards each.
 
     ``to_stop_pct`` is how far the price may fall before it is sold, in percent of the price; None
     without a price or a guard.
     """
-    held = reader.held_trades(group)
-    book = fold_positions(held.fills, held.lots, held.splits)
-    lines = book.open_positions
-    guards = reader.protections(group, [line.instrument.symbol for line in lines])
-    prices = reader.last_prices(group, session)
+    held = facts.held()
     return [
-        _position(line, prices, guards.get(line.instrument.symbol), session, policy)
-        for line in lines
+        _position(
+            line,
+            facts.prices,
+            facts.guards.get(line.instrument.symbol),
+            facts.session,
+            policy,
+        )
+        for line in fold_positions(held.fills, held.lots, held.splits).open_positions
     ]
 
 
