@@ -5,6 +5,7 @@ from __future__ import annotations
 from prefect import flow
 from prefect.states import Completed, Failed, State
 
+from tasks import events
 from tasks.lateness import skip_if_late
 from tasks.naming import name_run
 from tasks.safekeeping import back_up, check_backups, export, prune, upload
@@ -29,7 +30,11 @@ async def backup(by_hand: bool = False) -> State:
     late = skip_if_late("backup", None, at)
     if late is not None:
         return late
-    record = await back_up(safe, at)
+    try:
+        record = await back_up(safe, at)
+    except Exception as error:
+        events.emit([events.of_failed_backup(error, at)])
+        raise
     export_problem = await export(safe, at)
     sent = await upload(safe, at)
     pruned = await prune(safe, at)
@@ -41,9 +46,11 @@ async def backup(by_hand: bool = False) -> State:
     if pruned.local or pruned.remote:
         parts.append(f"pruned {len(pruned.local)} here, {len(pruned.remote)} there")
     problems = [text for text in (export_problem, sent.problem, pruned.problem) if text]
+    doubts = [reason.text for reason in check.reasons]
+    events.emit([events.of_backup(record, dict.fromkeys(problems + doubts))])
     if problems:
         return Failed(name=DEGRADED, message="; ".join([*parts, *dict.fromkeys(problems)]))
     if check.health is not Health.HEALTHY:
-        parts += [reason.text for reason in check.reasons]
+        parts += doubts
         return Completed(name=DEGRADED, message="; ".join(parts))
     return Completed(message="; ".join(parts))

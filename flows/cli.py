@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from flows import audit_screens, screens
+from flows.automations_cli import automations
 from flows.backup_cli import backup_app, export
 from flows.book_cli import book
 from flows.decide_cli import decide
@@ -34,6 +35,7 @@ from flows.options import (
     print_answer,
 )
 from flows.restore_cli import restore
+from flows.secrets_cli import secrets_app
 from flows.shadow_cli import shadow
 from flows.telegram_cli import telegram
 from flows.twin_cli import twin_app
@@ -51,6 +53,7 @@ app = typer.Typer(
 app.add_typer(twin_app, name="twin")
 app.add_typer(decisions_app, name="decisions")
 app.add_typer(backup_app, name="backup")
+app.add_typer(secrets_app, name="secrets")
 app.command()(restore)
 app.command()(export)
 for running in (up, down, logs, dashboard, go_live):
@@ -61,6 +64,15 @@ app.command()(telegram)
 app.command()(shadow)
 app.command()(decide)
 app.command()(book)
+app.command()(automations)
+
+
+@app.callback()
+def begin() -> None:
+    """Before any command: who keeps our secrets, and what Prefect's server is told."""
+    from tasks.server import log_in
+
+    log_in()
 
 
 @app.command()

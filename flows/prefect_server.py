@@ -11,6 +11,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Collection
 from importlib.metadata import version
 from pathlib import Path
 
@@ -42,10 +43,14 @@ class PrefectFailed(TradingError):
 
 
 class PrefectServer:
-    """Started on entering, stopped by its pid on leaving; ``url`` is its API."""
+    """Started on entering, stopped by its pid on leaving; ``url`` is its API.
 
-    def __init__(self, home: Path) -> None:
+    ``services`` are those of the usually idle ones that run all the same.
+    """
+
+    def __init__(self, home: Path, services: Collection[str] = ()) -> None:
         self._home = home
+        self._idle = [name for name in _IDLE if name not in services]
         self._port = _free_port()
         self.url = f"http://127.0.0.1:{self._port}/api"
         is_laid = lay_database(home / "prefect" / "prefect.db")
@@ -79,7 +84,7 @@ class PrefectServer:
             "PREFECT_LOGGING_TO_API_ENABLED": "false",
             "PREFECT_CLI_PROMPT": "false",
             "DO_NOT_TRACK": "1",
-            **{f"PREFECT_SERVER_SERVICES_{name}_ENABLED": "false" for name in _IDLE},
+            **{f"PREFECT_SERVER_SERVICES_{name}_ENABLED": "false" for name in self._idle},
         }
 
     def wait_ready(self) -> None:

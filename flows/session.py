@@ -11,12 +11,14 @@ import logging
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from prefect import flow
 from prefect.states import Completed, Failed, State
 
 from flows.tick import one_tick
 from tasks.bells import tell_missed, tell_of_close, tell_of_open
+from tasks.deployments import follow_halts_soon
 from tasks.lateness import skip_if_late
 from tasks.naming import name_run
 from tasks.parameters import MarketCode
@@ -134,6 +136,7 @@ class _Run:
             quiet=runtime.watch.quiet_for(runtime.interval),
             quiet_held=runtime.watch.quiet_held_for(runtime.interval),
             blackouts=runtime.policy.blackouts,
+            on_change=partial(follow_halts_soon, runtime.store),
         )
         self.lookout = Lookout(
             self.sentinel,
@@ -281,10 +284,7 @@ class _Run:
 
     def _stop_if_illegal(self, error: BaseException) -> None:
         if isinstance(error, IllegalTransition):
-            operate.halt(
-                self._runtime.store,
-                scope=self._day.group.value,
-                reason=str(error),
-                at=self._runtime.clock.now(),
-                kind=HaltKind.INVARIANT,
-            )
+            store, at = self._runtime.store, self._runtime.clock.now()
+            scope, kind = self._day.group.value, HaltKind.INVARIANT
+            operate.halt(store, scope=scope, reason=str(error), at=at, kind=kind)
+            follow_halts_soon(store, at)

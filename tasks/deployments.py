@@ -2,6 +2,7 @@
 
 Only the planning of a market is paused. What protects positions (``session``, ``tick``), what
 closes the day and what stops it go on. Nothing waits for any of this: a halt holds by the store.
+Halts that are new are stated as events on the same connection, whoever raised or lifted them.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from tasks.events import of_halts, post
 from trading_core.model.journal import DeploymentSwitch, Halt, SwitchAction
 from trading_core.model.market import MarketGroup
 from trading_core.ports import Store
@@ -25,6 +27,8 @@ logger = logging.getLogger(__name__)
 
 TIMEOUT_SECONDS = 2.0
 PAUSED_TAG = "plan"
+FRESH = timedelta(minutes=1)
+"""Halts that were raised or lifted so long ago at most are stated as events."""
 
 _under_way: set[asyncio.Task[Any]] = set()
 
@@ -52,10 +56,15 @@ async def follow_halts(
     at: datetime,
     connect: Callable[[], AbstractAsyncContextManager[Any] | None] = connect,
     timeout_seconds: float = TIMEOUT_SECONDS,
+    *,
+    announce: bool = True,
 ) -> Followed:
     """Make the deployments what the standing halts say; whatever goes wrong is logged only.
 
     Every call looks at all halts anew, so one that failed is made up for by the next.
+
+    Args:
+        announce: State the halts of the last minute before ``at`` as events.
     """
     try:
         # Loading the client takes its time too, and no answer could come meanwhile.
@@ -63,7 +72,10 @@ async def follow_halts(
         if connection is None:
             return Followed()
         async with asyncio.timeout(timeout_seconds), connection as client:
-            return await _follow(client, store, at)
+            done = await _follow(client, store, at)
+            if announce:
+                await _announce(client, store, at)
+            return done
     except Exception as error:
         logger.warning("deployments are left as they are: %s", type(error).__name__)
     return Followed()
@@ -97,6 +109,15 @@ async def _follow(client: Any, store: Store, at: datetime) -> Followed:
     restored = [_switch(d, SwitchAction.RESTORED, at, ()) for d in free]
     _write(store, restored)
     return Followed(tuple(s.name for s in to_pause), tuple(s.name for s in restored))
+
+
+async def _announce(client: Any, store: Store, at: datetime) -> None:
+    """Not by way of Prefect's thread: a command may have ended before that is through."""
+    with store.read() as reader:
+        halts = reader.halts()
+    fresh = [halt for halt in halts if abs(at - (halt.lifted_at or halt.raised_at)) <= FRESH]
+    if fresh:
+        await post(client, of_halts(fresh))
 
 
 def _pause(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -13,6 +13,8 @@ from prefect.client.schemas.objects import State
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.states import Completed, Crashed, Scheduled
 
+from tasks.automations import Kept, keep_automations
+from tasks.deployments import follow_halts
 from tasks.runs import read_runs
 from tasks.schedules import Booked, connect, read_deployments, set_schedules
 from trading_core.errors import DataError
@@ -52,6 +54,7 @@ class Overseen:
     skipped: tuple[tuple[str, str], ...] = ()
     started: tuple[tuple[str, str], ...] = ()
     remarks: tuple[str, ...] = ()
+    automations: Kept = field(default_factory=Kept)
 
     def line(self) -> str:
         """One line for the state of a run."""
@@ -64,6 +67,8 @@ class Overseen:
         parts += [f"started {name}: {why}" for name, why in self.started]
         if booked.not_deployed:
             parts.append(f"not deployed: {', '.join(booked.not_deployed)}")
+        if self.automations.changes:
+            parts.append(f"{len(self.automations.changes)} automations set")
         return "; ".join([*parts, *self.remarks])
 
 
@@ -80,7 +85,25 @@ async def oversee(now: datetime, on_change: Note = lambda text: None) -> Oversee
     async with connect() as client:
         deployments = await read_deployments(client)
         booked = await book_calendar(client, deployments, oversight, now, on_change)
-        return await watch(client, deployments, oversight, now, booked, on_change)
+        done = await watch(client, deployments, oversight, now, booked, on_change)
+        kept = await _keep_automations(client, deployments, on_change)
+    # For whoever raised or lifted a halt and died, or found no server.
+    await follow_halts(oversight.store, now, announce=False)
+    return replace(done, automations=kept)
+
+
+async def _keep_automations(
+    client: PrefectClient, deployments: Mapping[str, DeploymentResponse], on_change: Note
+) -> Kept:
+    """They are no reason to leave a session unwatched: a failure is logged."""
+    try:
+        kept = await keep_automations(client, deployments)
+    except Exception as error:
+        logger.warning("automations are left as they are: %s", type(error).__name__)
+        return Kept()
+    for name in kept.changes:
+        on_change(f"set the automation {name!r}")
+    return kept
 
 
 async def book_calendar(

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from datetime import datetime
 
+from tasks import events
 from tasks.artifacts import publish_playbook
 from tasks.bells import tell_of_no_playbook
 from tasks.policy import step_task
@@ -53,6 +54,7 @@ async def make_playbook(
     if is_new:
         note = tell.of_playbook(playbook, at)
         await tell.try_to_tell(runtime.notifier, runtime.store, [note])
+        events.emit([events.of_playbook(playbook)])
         await publish_playbook(playbook)
     return playbook
 
@@ -112,5 +114,6 @@ async def _draft_again(
         sources=runtime.sources,
     )
     if made.playbook is not None:
+        events.emit([events.of_playbook(made.playbook)])
         await publish_playbook(made.playbook)
     return made

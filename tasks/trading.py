@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from tasks import events
 from tasks.deployments import follow_halts_soon
 from tasks.policy import step_task
 from trading_core.steps import cancel_entries, execute, operate, reconcile, tell, unfilled
@@ -89,6 +90,7 @@ async def tell_people(
     """
     notes = tell.of_pass(books, plan, sent)
     told = await tell.try_to_tell(runtime.notifier, runtime.store, notes)
+    events.emit(events.of_pass(books, plan, sent))
     if plan.halts or books.new_halts:
         follow_halts_soon(runtime.store, plan.at)
     return told

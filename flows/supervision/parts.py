@@ -12,6 +12,7 @@ from typing import Any, Literal
 from dotenv import dotenv_values
 
 from trading_core.errors import ConfigError
+from trading_core.wiring import secrets_of
 
 ROOT = Path(__file__).resolve().parents[2]
 POOL = "local"
@@ -144,11 +145,13 @@ def environment_of(settings: Settings, home: Path) -> dict[str, str]:
     if runs_twin(settings):
         environment["TWIN_URL"] = f"http://127.0.0.1:{settings.twin_port}"
     environment.pop("PREFECT_API_KEY", None)
-    if settings.prefect_server_api_auth_string is not None:
-        secret = settings.prefect_server_api_auth_string.get_secret_value()
+    if settings.prefect_auth:
         environment |= dict.fromkeys(
-            ("PREFECT_SERVER_API_AUTH_STRING", "PREFECT_API_AUTH_STRING"), secret
+            ("PREFECT_SERVER_API_AUTH_STRING", "PREFECT_API_AUTH_STRING"), settings.prefect_auth
         )
+    if settings.prefect_secrets:
+        # Read once, by whoever starts all this; no part asks the server again.
+        environment |= secrets_of(settings) | {"PREFECT_SECRETS": "false"}
     usual = {
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",

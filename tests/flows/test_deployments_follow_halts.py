@@ -27,11 +27,12 @@ LATER = AT + timedelta(hours=1)
 
 @dataclass
 class Api:
-    """The three requests that are used, over deployments in memory."""
+    """The requests that are used, over deployments in memory."""
 
     deployments: dict[str, SimpleNamespace] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     broken: str = ""
+    stated: list[dict[str, Any]] = field(default_factory=list)
 
     def add(self, flow: str, market: str) -> None:
         made = SimpleNamespace(
@@ -61,6 +62,11 @@ class Api:
     async def resume_deployment(self, deployment_id: UUID) -> None:
         self._ask("resume")
         self._find(deployment_id).paused = False
+
+    async def request(self, method: str, path: str, *, json: list[dict[str, Any]]) -> None:
+        assert (method, path) == ("POST", "/events")
+        self._ask("events")
+        self.stated += json
 
     def _ask(self, what: str) -> None:
         self.asked.append(what)

@@ -12,10 +12,15 @@ from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import AnyHttpUrl, Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from trading_core.errors import ConfigError, UnknownMarket
 from trading_core.model.limits import (
@@ -31,6 +36,7 @@ from trading_core.model.market import Currency, MarketGroup
 from trading_core.settings.notices import NotifySettings
 from trading_core.settings.planner import PlannerSettings
 from trading_core.settings.safekeeping import SafekeepingSettings
+from trading_core.settings.secrets import KeptSecrets
 from trading_core.settings.serving import ServingSettings
 from trading_core.settings.sources import SourceSettings
 
@@ -56,6 +62,13 @@ class Settings(
         env_ignore_empty=True,
         hide_input_in_errors=True,
     )
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], *sources: PydanticBaseSettingsSource, **named: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The usual ones, and last the secrets that are kept elsewhere."""
+        return (*sources, *named.values(), KeptSecrets(settings_cls))
 
     ouroboros_home: Path = Path("data")
 

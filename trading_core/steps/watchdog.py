@@ -6,7 +6,7 @@ told. Once all of it moves again the halt is lifted by the watchdog itself.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -107,7 +107,10 @@ def stalled(
 
 
 class Watchdog:
-    """Looks at the progress of one session, and halts its market while there is none."""
+    """Looks at the progress of one session, and halts its market while there is none.
+
+    ``on_change`` is called once a halt was raised or lifted; it must not wait.
+    """
 
     def __init__(
         self,
@@ -120,6 +123,7 @@ class Watchdog:
         quiet: timedelta,
         quiet_held: timedelta,
         blackouts: Sequence[BlackoutWindow] = (),
+        on_change: Callable[[datetime], object] = lambda at: None,
     ) -> None:
         self.progress = Progress()
         self.held = False
@@ -131,6 +135,7 @@ class Watchdog:
         self._quiet = quiet
         self._quiet_held = quiet_held
         self._blackouts = blackouts
+        self._on_change = on_change
         self._open_since: datetime | None = None
         # A run that died may have left a halt behind.
         self._may_stand = True
@@ -174,6 +179,8 @@ class Watchdog:
         reason = f"the session stands still: {why}"
         halt = operate.watchdog_halt(self._store, scope=self._group.value, reason=reason, at=at)
         self._may_stand = True
+        if halt.raised_at == at:
+            self._on_change(at)
         await tell.tell(self._notifier, self._store, [tell.of_watchdog(halt)])
 
     async def _recover(self, at: datetime) -> None:
@@ -181,5 +188,7 @@ class Watchdog:
             self._store, scope=self._group.value, how="prices, fills and decisions again", at=at
         )
         self._may_stand = False
+        if lifted:
+            self._on_change(at)
         notes: list[Notification] = [tell.of_recovery(halt, at) for halt in lifted]
         await tell.tell(self._notifier, self._store, notes)

@@ -6,6 +6,7 @@ Adapters are imported where they are made, so a run loads only what it uses.
 from trading_core.policies import budget_of as budget_of
 from trading_core.policies import policy_of as policy_of
 from trading_core.policies import schedule_policy_of as schedule_policy_of
+from trading_core.settings import hand_in_secrets as hand_in_secrets
 from trading_core.wiring.alerts import channel_names as channel_names
 from trading_core.wiring.alerts import notifier_of as notifier_of
 from trading_core.wiring.alerts import sending as sending
@@ -26,6 +27,8 @@ from trading_core.wiring.reading import home_folder as home_folder
 from trading_core.wiring.reading import open_store as open_store
 from trading_core.wiring.reading import read_costs as read_costs
 from trading_core.wiring.reading import read_status as read_status
+from trading_core.wiring.reading import secret_settings as secret_settings
+from trading_core.wiring.reading import secrets_of as secrets_of
 from trading_core.wiring.runtime import Runtime as Runtime
 from trading_core.wiring.runtime import no_stream as no_stream
 from trading_core.wiring.runtime import open_runtime as open_runtime

@@ -11,7 +11,7 @@ from trading_core import policies
 from trading_core.clock import SystemClock
 from trading_core.errors import ConfigError
 from trading_core.policies import budget_of
-from trading_core.settings import Settings, load_settings
+from trading_core.settings import Settings, load_settings, secret_names
 from trading_core.wiring.mind import provider_of
 
 if TYPE_CHECKING:
@@ -37,6 +37,17 @@ def present_settings() -> Settings:
 @lru_cache(maxsize=4)
 def _settings_of(environment: frozenset[tuple[str, str]], folder: Path, written: int) -> Settings:
     return load_settings()
+
+
+def secret_settings() -> frozenset[str]:
+    """Names, in lower case, of the settings that may be kept as secrets elsewhere."""
+    return secret_names(Settings)
+
+
+def secrets_of(settings: Settings) -> dict[str, str]:
+    """The secrets that are set, by the names of their variables."""
+    found = {name: getattr(settings, name) for name in secret_settings()}
+    return {name.upper(): value.get_secret_value() for name, value in found.items() if value}
 
 
 def home_folder() -> Path:

@@ -171,8 +171,7 @@ def prefect_address() -> tuple[str, str | None]:
     """Where the Prefect API is, and ``user:password`` where it wants them."""
     settings = present_settings()
     own = f"http://{settings.prefect_server_api_host}:{settings.prefect_server_api_port}/api"
-    secret = settings.prefect_server_api_auth_string
-    return str(settings.prefect_api_url or own), secret.get_secret_value() if secret else None
+    return str(settings.prefect_api_url or own), settings.prefect_auth or None
 
 
 def _shown(name: str, value: Any) -> str:
