@@ -59,7 +59,7 @@ def keep_secret(setting: str, value: str) -> str:
     _url(os.environ)
     name = block_name(setting)
     try:
-        Secret(value=value).save(name, overwrite=True, _sync=True)
+        Secret(value=value).save(name, overwrite=True)
     except Exception as error:
         raise ConfigError(f"{name} is not stored: {type(error).__name__}") from None
     return name
@@ -80,7 +80,6 @@ def _ask(names: list[str], known: Mapping[str, Any]) -> dict[str, str]:
             url,
             auth_string=_auth(known),
             httpx_settings={"timeout": TIMEOUT_SECONDS},
-            server_type=None,
         ) as client:
             rows = client.request("POST", "/block_documents/filter", json=wanted).json()
             return {blocks[row["name"]]: str(row["data"]["value"]) for row in rows}

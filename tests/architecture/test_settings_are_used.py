@@ -34,10 +34,11 @@ def read_settings() -> set[str]:
         *(ROOT / "dashboards").rglob("*.py"),
     ]
     read = set().union(*(attributes_of(ast.parse(f.read_text()), "settings") for f in files))
-    source = ast.parse((ROOT / "trading_core" / "settings" / "loading.py").read_text())
-    for node in ast.walk(source):
-        if isinstance(node, ast.FunctionDef) and node.name in read:
-            read |= attributes_of(node, "self")
+    for name in ("loading.py", "serving.py"):
+        source = ast.parse((ROOT / "trading_core" / "settings" / name).read_text())
+        for node in ast.walk(source):
+            if isinstance(node, ast.FunctionDef) and node.name in read:
+                read |= attributes_of(node, "self")
     return read & set(Settings.model_fields)
 
 
