@@ -19,6 +19,7 @@ from prefect.deployments.runner import RunnerDeployment
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Cancelled, Completed, Crashed, Failed
 
+from flows import automations_cli
 from flows.prefect_server import PrefectServer
 from tasks import events
 from tasks.automations import ALERT, BOOK, Kept, keep_automations
@@ -123,6 +124,18 @@ async def test_they_are_made_once_and_put_right_and_one_that_is_off_stays_off(
     assert len(await client.read_automations()) == 3
     assert not (await client.read_automation(automation.id)).enabled  # type: ignore[union-attr]
     await client.resume_automation(automation.id)
+
+
+async def test_the_command_does_the_same_and_lists_them(
+    client: PrefectClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await keep(client)
+
+    answer = await automations_cli._keep()
+    automations_cli._kept(answer)
+
+    assert len(answer["unchanged"]) == 3
+    assert capsys.readouterr().out.count("unchanged  ouroboros: ") == 3
 
 
 async def test_what_calls_a_deployment_that_is_not_there_is_left_out(
