@@ -169,6 +169,7 @@ def playbook(venue: Venue) -> Playbook:
 
 async def deploy(client: Any, venue: Venue) -> None:
     from prefect.deployments.runner import RunnerDeployment
+    from prefect.runner.storage import LocalStorage
 
     # A tick by hand is dropped once it is late by its interval; ten seconds are no usual one.
     for flow, every in (("session", EVERY), ("tick", timedelta(minutes=5))):
@@ -180,6 +181,8 @@ async def deploy(client: Any, venue: Venue) -> None:
             work_pool_name="local",
             job_variables={"env": {"TWIN_URL": venue.url, "RESCAN_INTERVAL_SECONDS": seconds}},
         )
+        # As `prefect deploy` has it: the code is run where it is, not copied for each run.
+        made.storage = LocalStorage(str(ROOT))
         await made.aapply()
 
 
