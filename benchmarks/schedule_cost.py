@@ -1,10 +1,12 @@
 """What scheduling costs: from the time a tick is due to the broker's door, and of a run by hand.
 
-Run ``python benchmarks/schedule_cost.py [minutes]``. A real Prefect server and worker run the real
-flows; each market has a twin in a process of its own on its own clock, so that all six are open at
-once, which no hour of the day offers. The broker's side writes down when a request came in. A
-playbook of 30 stocks buys another one every tick. Everything shares the machine's processors:
-server, worker, twins and sessions. Prints JSON.
+Run ``python -m benchmarks.schedule_cost [minutes]``; 0 minutes leave the sessions out. A real
+Prefect server and worker run the real flows; each market has a twin in a process of its own on its
+own clock, so that all six are open at once, which no hour of the day offers. The broker's side
+writes down when a request came in. A playbook of 45 stocks buys another one every tick. Everything
+shares the machine's processors: server, worker, twins, sessions and, for one measurement, the
+dashboard with ten tabs open on it, but no browser, which would be on other people's machines.
+Prints JSON.
 """
 
 from __future__ import annotations
@@ -19,15 +21,18 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import psutil
 
-from flows.prefect_server import _IDLE, PrefectServer
+from benchmarks.visitors import visitors
+from flows.prefect_server import _IDLE, PrefectServer, _free_port
+from flows.supervision import parts
 from trading_core.adapters.duck.store import DuckStore
 from trading_core.clock import SystemClock
 from trading_core.model.market import MarketGroup
@@ -41,12 +46,14 @@ from trading_core.model.playbook import (
     StockPlan,
 )
 from trading_core.rules.calendar import require_session
+from trading_core.settings import load_settings
 
 ROOT = Path(__file__).parents[1]
 DAY = date(2026, 11, 20)
 EVERY = timedelta(seconds=10)
-STOCKS = 30
+STOCKS = 45
 BY_HAND = 12
+BROWSERS = 10
 CLOCK = SystemClock()
 ORDERS = ("inquire-daily-ccld", "inquire-ccnl")
 LEDGERS = "/trading/"
@@ -55,7 +62,7 @@ LEDGERS = "/trading/"
 # --- The broker's side --------------------------------------------------------------------------
 
 
-def serve(group: MarketGroup, log: Path) -> None:
+def serve(group: MarketGroup, log: Path, speed: float) -> None:
     """One market's twin at its open, until SIGTERM; every request is a line of ``log``."""
     from trading_core.twin.launch import Stage, TwinPlan, default_cash
     from trading_core.twin.server import run_forever
@@ -65,7 +72,9 @@ def serve(group: MarketGroup, log: Path) -> None:
 
     cash = {currency: amount * 100 for currency, amount in default_cash([group]).items()}
     account = AccountSpec(TWIN_ACCOUNT, cash)
-    stage = Stage.build(TwinPlan((group,), DAY, (account,), lead=timedelta(seconds=1)))
+    stage = Stage.build(
+        TwinPlan((group,), DAY, (account,), lead=timedelta(minutes=2) * (speed - 1))
+    )
     plain = Gateway.answer
     lines = log.open("w", buffering=1)
 
@@ -75,12 +84,12 @@ def serve(group: MarketGroup, log: Path) -> None:
 
     Gateway.answer = noted  # type: ignore[method-assign]
     names = [item.symbol for item in stage.exchanges[0].instruments()]
-    lines.write(f"{json.dumps(names[:STOCKS])}\n")
+    lines.write(f"{json.dumps(names[: 2 * STOCKS])}\n")
     run_forever(
         stage.exchanges,
         on_listening=lambda url: print(url, flush=True),
         clock="running",
-        speed=1.0,
+        speed=speed,
     )
 
 
@@ -92,6 +101,7 @@ class Venue:
     url: str
     log: Path
     opened_at: datetime
+    has_session: bool = False
 
     def requests(self) -> list[tuple[datetime, str, str]]:
         found = []
@@ -106,13 +116,14 @@ class Venue:
 
 
 @contextmanager
-def venues(home: Path) -> Iterator[list[Venue]]:
+def venues(home: Path, speed: float = 1.0) -> Iterator[list[Venue]]:
+    """The six markets at their opens, or two minutes of ours before when time flies."""
     processes, found = [], []
     try:
         for group in MarketGroup:
             log = home / f"{group}.log"
             process = subprocess.Popen(
-                [sys.executable, __file__, "--serve", group.value, str(log)],
+                [sys.executable, __file__, "--serve", group.value, str(log), str(speed)],
                 stdout=subprocess.PIPE,
                 text=True,
             )
@@ -129,9 +140,7 @@ def venues(home: Path) -> Iterator[list[Venue]]:
 
 
 def _opened_at(group: MarketGroup, url: str) -> datetime:
-    import urllib.request
-
-    with urllib.request.urlopen(f"{url}/twin/state") as reply:
+    with urlopen(f"{url}/twin/state") as reply:
         now = datetime.fromisoformat(json.load(reply)["now"])
     return CLOCK.now() - (now - require_session(group, DAY).open_at)
 
@@ -139,14 +148,14 @@ def _opened_at(group: MarketGroup, url: str) -> datetime:
 # --- What is run --------------------------------------------------------------------------------
 
 
-def playbook(venue: Venue) -> Playbook:
-    """One stock more is bought every tick, from three minutes after the open on."""
+def playbook(venue: Venue, skip: int = 0) -> Playbook:
+    """One stock more is bought every tick, from a minute after now on."""
     session = require_session(venue.group, DAY)
     whole = (session.close_at - session.open_at).total_seconds() / 60
     begin = (CLOCK.now() - venue.opened_at).total_seconds() / 60 + 1.0
     step = EVERY.total_seconds() / 60
     plans = []
-    for number, symbol in enumerate(venue.symbols()):
+    for number, symbol in enumerate(venue.symbols()[skip : skip + STOCKS]):
         due = whole - begin - number * step
         condition = Condition(field="minutes_to_close", op="<=", value=round(due, 4))
         scenario = Scenario(
@@ -167,13 +176,13 @@ def playbook(venue: Venue) -> Playbook:
     )
 
 
-async def deploy(client: Any, venue: Venue) -> None:
+async def deploy(client: Any, venue: Venue, every: timedelta = EVERY) -> None:
     from prefect.deployments.runner import RunnerDeployment
     from prefect.runner.storage import LocalStorage
 
     # A tick by hand is dropped once it is late by its interval; ten seconds are no usual one.
-    for flow, every in (("session", EVERY), ("tick", timedelta(minutes=5))):
-        seconds = str(int(every.total_seconds()))
+    for flow, pause in (("session", every), ("tick", timedelta(minutes=5))):
+        seconds = str(int(pause.total_seconds()))
         made = RunnerDeployment.from_entrypoint(
             f"flows/{flow}.py:{flow}",
             venue.group.value,
@@ -193,7 +202,7 @@ async def begin(client: Any, flow: str, group: MarketGroup) -> Any:
 
 async def by_hand(client: Any, venue: Venue) -> dict[str, Any]:
     """Runs of one tick, one after the other, through the worker."""
-    called, ended = [], []
+    called, ordered, ended = [], [], []
     for _ in range(BY_HAND):
         asked, before = CLOCK.now(), time.perf_counter()
         run = await begin(client, "tick", venue.group)
@@ -202,9 +211,14 @@ async def by_hand(client: Any, venue: Venue) -> dict[str, Any]:
             run = await client.read_flow_run(run.id)
         assert run.state.name == "Completed", run.state
         ended.append(time.perf_counter() - before)
-        first = next(at for at, _, path in venue.requests() if at > asked and LEDGERS in path)
-        called.append((first - asked).total_seconds())
-    return {"to the first broker call": spread(called), "to the end of the run": spread(ended)}
+        made = [row for row in venue.requests() if row[0] > asked and LEDGERS in row[2]]
+        called.append((made[0][0] - asked).total_seconds())
+        ordered += [(at - asked).total_seconds() for at, method, _ in made if method == "POST"][:1]
+    return {
+        "to the first broker call": spread(called),
+        "to the order": spread(ordered),
+        "to the end of the run": spread(ended),
+    }
 
 
 def ticks(venue: Venue, since: datetime, until: datetime) -> tuple[list[float], list[float]]:
@@ -223,7 +237,11 @@ def ticks(venue: Venue, since: datetime, until: datetime) -> tuple[list[float], 
 
 async def sessions(client: Any, found: Sequence[Venue], minutes: float) -> dict[str, Any]:
     """Let the sessions of these markets run for a while; those that run already go on."""
-    runs = [await begin(client, "session", venue.group) for venue in found if not _ticks(venue)]
+    for venue in found:
+        if not venue.has_session:
+            await begin(client, "session", venue.group)
+            venue.has_session = True
+    await asyncio.sleep(2 * EVERY.total_seconds())
     while not all(map(_ticks, found)):  # noqa: ASYNC110
         await asyncio.sleep(1)
     await asyncio.sleep(2 * EVERY.total_seconds())
@@ -244,7 +262,6 @@ async def sessions(client: Any, found: Sequence[Venue], minutes: float) -> dict[
         "cpu seconds a tick and session": round(sum(spent) / expected, 3),
         "cpu share of one core": round(sum(spent) / wall, 2),
         "rss MB of a session": sorted(round(p.memory_info().rss / 1e6) for p in processes),
-        "started": len(runs),
     }
 
 
@@ -278,6 +295,29 @@ def start_worker(home: Path) -> subprocess.Popen[bytes]:
         )
 
 
+@contextmanager
+def dashboard(home: Path) -> Iterator[str]:
+    """The dashboard of this state, in a process of its own."""
+    part = parts.dashboard(load_settings(dashboard_port=_free_port()))
+    with (home / "dashboard.log").open("wb") as log:
+        process = subprocess.Popen(part.command, cwd=ROOT, stdout=log, stderr=log)
+    try:
+        while True:
+            with suppress(OSError), urlopen(part.url):
+                break
+            time.sleep(0.2)
+        yield part.page
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def stop_worker(worker: subprocess.Popen[bytes]) -> None:
+    for process in [*engines(), psutil.Process(worker.pid)]:
+        process.kill()
+    worker.wait()
+
+
 async def measure(url: str, home: Path, minutes: float) -> dict[str, Any]:
     from prefect.client.orchestration import PrefectClient
     from prefect.client.schemas.actions import WorkPoolCreate
@@ -294,43 +334,60 @@ async def measure(url: str, home: Path, minutes: float) -> dict[str, Any]:
                 with store.write() as tx:
                     tx.append([playbook(korea)])
                 hand = await by_hand(client, korea)
+                if not minutes:
+                    return {"by hand": hand}
+                with store.write() as tx:
+                    tx.append([playbook(korea, skip=STOCKS)])
                 one = await sessions(client, [korea], minutes)
+                with dashboard(home) as page:
+                    async with visitors(page, BROWSERS) as seen:
+                        watched = await sessions(client, [korea], minutes)
+                watched["refreshes of pages"] = seen.refreshes
                 with store.write() as tx:
                     tx.append([playbook(venue) for venue in found if venue is not korea])
                 six = await sessions(client, found, minutes)
                 rss = round(psutil.Process(worker.pid).memory_info().rss / 1e6)
             finally:
-                for process in [*engines(), psutil.Process(worker.pid)]:
-                    process.kill()
-                worker.wait()
-    return {"by hand": hand, "one market": one, "six markets": six, "rss MB of the worker": rss}
+                stop_worker(worker)
+    return {
+        "by hand": hand,
+        "one market": one,
+        "one market, ten tabs of the dashboard": watched,
+        "six markets": six,
+        "rss MB of the worker": rss,
+    }
+
+
+@contextmanager
+def prefect_server(home: Path) -> Iterator[str]:
+    """A server, and the settings of everything that is started beside it."""
+    os.environ |= {
+        "OUROBOROS_HOME": str(home),
+        "LOCK_DIR": str(home / "locks"),
+        "ENABLED_MARKETS": ",".join(MarketGroup),
+        "RATE_LIMIT_RPS": "20",
+        "GUARD_MAX_EXPOSURE_PCT": "0",
+    }
+    with PrefectServer(home, services=_IDLE) as server:
+        os.environ |= server.environment() | {
+            "PREFECT_LOGGING_TO_API_ENABLED": "true",
+            "PREFECT_WORKER_QUERY_SECONDS": "2",
+            "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
+        }
+        server.wait_ready()
+        yield server.url
 
 
 def main() -> None:
     minutes = float(sys.argv[1]) if len(sys.argv) > 1 else 4.0
-    with tempfile.TemporaryDirectory() as folder:
-        home = Path(folder)
-        os.environ |= {
-            "OUROBOROS_HOME": folder,
-            "LOCK_DIR": f"{folder}/locks",
-            "ENABLED_MARKETS": ",".join(MarketGroup),
-            "RATE_LIMIT_RPS": "20",
-            "GUARD_MAX_EXPOSURE_PCT": "0",
-        }
-        with PrefectServer(home, services=_IDLE) as server:
-            os.environ |= server.environment() | {
-                "PREFECT_LOGGING_TO_API_ENABLED": "true",
-                "PREFECT_WORKER_QUERY_SECONDS": "3",
-                "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
-            }
-            server.wait_ready()
-            before = os.getloadavg()[0]
-            found = asyncio.run(measure(server.url, home, minutes))
-            print(json.dumps({"cores": os.cpu_count(), "load before": before, **found}, indent=1))
+    with tempfile.TemporaryDirectory() as folder, prefect_server(Path(folder)) as url:
+        before = os.getloadavg()[0]
+        found = asyncio.run(measure(url, Path(folder), minutes))
+        print(json.dumps({"cores": os.cpu_count(), "load before": before, **found}, indent=1))
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--serve"]:
-        serve(MarketGroup(sys.argv[2]), Path(sys.argv[3]))
+        serve(MarketGroup(sys.argv[2]), Path(sys.argv[3]), float(sys.argv[4]))
     else:
         main()

@@ -86,9 +86,13 @@ def usable_quote(view: View, symbol: str, policy: ExitPolicy) -> Quote | None:
     """The quote a decision may stand on; None for one that is missing, halted, too old or not
     above zero."""
     quote = view.quotes.get(symbol)
-    if quote is None or quote.halted or not is_price(quote.last):
-        return None
-    return quote if view.at - quote.at <= policy.quote_max_age else None
+    return quote if quote is not None and is_usable(quote, policy, view.at) else None
+
+
+def is_usable(quote: Quote, policy: ExitPolicy, at: datetime) -> bool:
+    """Whether it says what a share is worth at ``at``: traded, priced, and young enough."""
+    is_young = at - quote.at <= policy.quote_max_age
+    return is_young and not quote.halted and is_price(quote.last)
 
 
 def exit_view_of(

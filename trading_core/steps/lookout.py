@@ -19,14 +19,15 @@ from trading_core.model.order import NoticeKind, OrderNotice
 from trading_core.model.price import Quote
 from trading_core.ports import MarketData, MarketStream, StreamEvent, StreamGap
 from trading_core.rules.calendar import Session
-from trading_core.steps.sentinel import Sentinel
+from trading_core.steps.sentinel import Sentinel, pause_seconds
 from trading_core.steps.watchdog import Progress, WatchPolicy
 
 logger = logging.getLogger(__name__)
 
 NOT_OFFERED_SECONDS = 300.0
 """Before the stream is asked for again where it was not offered; who held it may have ended."""
-FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 60.0
+LONGEST_RESTART_SECONDS = 60.0
+"""Before a task that ended is started again."""
 WELL_SECONDS = 60.0
 """A task that lived for so long begins with the first pause again."""
 BETWEEN_LOOKS_SECONDS = 0.3
@@ -179,7 +180,7 @@ class Lookout:
         try:
             await self._protect()
         except Exception:
-            pause = _pause(self._failures, LONGEST_PAUSE_SECONDS / 2)
+            pause = pause_seconds(self._failures)
             self._failures += 1
             logger.exception("a protective pass failed; the next try is in %g s", pause)
             await asyncio.sleep(pause)
@@ -228,12 +229,8 @@ async def _kept_alive(work: Callable[[], Awaitable[None]]) -> None:
         except Exception:
             logger.exception("%s failed; it is started again", _name(work))
         failures = 0 if time.monotonic() - begun > WELL_SECONDS else failures
-        await asyncio.sleep(_pause(failures, LONGEST_PAUSE_SECONDS))
+        await asyncio.sleep(pause_seconds(failures, LONGEST_RESTART_SECONDS))
         failures += 1
-
-
-def _pause(failures: int, longest: float) -> float:
-    return float(min(longest, FIRST_PAUSE_SECONDS * 2.0 ** min(failures, 10)))
 
 
 def _name(work: Callable[[], Awaitable[None]]) -> str:

@@ -24,12 +24,12 @@ from trading_core.model.price import Quote
 from trading_core.ports import Broker, MarketData, OrderLock, Store
 from trading_core.rules import risk
 from trading_core.rules.blackout import blackout_words
-from trading_core.rules.exits_view import is_price
 from trading_core.rules.markets import lot_size
 from trading_core.rules.pricing import limit_price
 from trading_core.steps import execute
 from trading_core.steps.desk import Verdict
 from trading_core.steps.execute import Sent
+from trading_core.steps.guard import is_usable
 from trading_core.steps.reconcile import Books
 from trading_core.steps.tick import TickPlan
 from trading_core.steps.unfilled import not_sellable
@@ -141,7 +141,7 @@ def way_out(
         if only is not None and symbol not in only:
             continue
         quote = quotes.get(symbol)
-        if quote is None or not _is_usable(quote, policy, at):
+        if quote is None or not is_usable(quote, policy.exits, at):
             stuck[symbol] = "no usable price"
             continue
         number = sum(_is_sale(record, symbol) for record in tried)
@@ -152,11 +152,6 @@ def way_out(
         elif verdict.gate is not None:
             stuck[symbol] = verdict.gate.detail
     return WayOut(TickPlan(at=at, verdicts=tuple(verdicts)), stuck)
-
-
-def _is_usable(quote: Quote, policy: Policy, at: datetime) -> bool:
-    fresh = at - quote.at <= policy.exits.quote_max_age
-    return fresh and not quote.halted and is_price(quote.last)
 
 
 def _is_sale(record: OrderRecord, symbol: str) -> bool:

@@ -216,9 +216,14 @@ class Sentinel:
 
     @staticmethod
     def _pause(post: _Post) -> None:
-        pause = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0 ** min(post.failures, 10))
+        pause = pause_seconds(post.failures)
         post.failures += 1
         post.quiet_until = time.monotonic() + pause
+
+
+def pause_seconds(failures: int, longest: float = LONGEST_PAUSE_SECONDS) -> float:
+    """How long to wait after that many failures in a row, doubled each time, up to ``longest``."""
+    return float(min(longest, FIRST_PAUSE_SECONDS * 2.0 ** min(failures, 10)))
 
 
 def _entry(before: _Post | None, instrument: Instrument) -> _Post:

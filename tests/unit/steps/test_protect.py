@@ -17,7 +17,7 @@ from trading_core.model.journal import HaltKind
 from trading_core.model.order import IntentReason, NoticeKind, OrderNotice, OrderState, Side
 from trading_core.model.portfolio import ExitState
 from trading_core.ports import StreamGap
-from trading_core.steps import execute, lookout, operate, protect, sentinel
+from trading_core.steps import execute, operate, protect, sentinel
 from trading_core.steps.lookout import Lookout, beside
 from trading_core.steps.reconcile import reconcile
 from trading_core.steps.sentinel import Sentinel
@@ -400,7 +400,7 @@ async def test_the_stream_follows_what_is_held(floor):
 
 
 async def test_a_stream_that_breaks_is_opened_again(floor, monkeypatch):
-    monkeypatch.setattr(lookout, "FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(sentinel, "FIRST_PAUSE_SECONDS", 0.01)
     desk, passes = await bought(floor), []
     stream = ScriptedStream(ValueError("odd"), OSError("cut"), notice(desk, NoticeKind.FILLED))
     await watched(desk, stream, passes)
@@ -476,7 +476,7 @@ async def test_what_the_stream_told_lately_is_not_polled(floor):
 
 
 async def test_a_pass_that_fails_is_made_again(floor, monkeypatch):
-    monkeypatch.setattr(lookout, "FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(sentinel, "FIRST_PAUSE_SECONDS", 0.01)
     desk, tries = await bought(floor), []
     clock = QuickClock(desk.stage.venue.now)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from trading_core.adapters.duck.codecs import BOOLEAN, DATE, FLOAT, INTEGER, JSON, TEXT, TIME
+from trading_core.adapters.duck.instrument_columns import exchange_code
 from trading_core.adapters.duck.tables import table
 from trading_core.model.audit import DecisionReview, ScreenedRow
 
@@ -40,14 +41,6 @@ NEWEST_REVIEWS = """(
     QUALIFY row_number() OVER (PARTITION BY decision_id ORDER BY reviewed_at DESC) = 1
 )"""
 
-_EXCHANGE_CODE = """
-    CASE d.exchange
-        WHEN 'KR' THEN 'KRX' WHEN 'US_NASDAQ' THEN 'NASD' WHEN 'US_NYSE' THEN 'NYSE'
-        WHEN 'US_AMEX' THEN 'AMEX' WHEN 'JP' THEN 'TKSE' WHEN 'HK' THEN 'SEHK'
-        WHEN 'CN_SHA' THEN 'SHAA' WHEN 'CN_SZA' THEN 'SZAA' WHEN 'VN_HNX' THEN 'HASE'
-        WHEN 'VN_HSX' THEN 'VNSE'
-    END"""
-
 AUDIT_TABLES: tuple[str, ...] = (
     "ALTER TABLE decisions ADD COLUMN prompt_id TEXT DEFAULT ''",
     # Exchanges stood here where a market group belongs, and no query found those rows.
@@ -80,7 +73,7 @@ AUDIT_TABLES: tuple[str, ...] = (
         d.decided_at AS "timestamp",
         d.symbol AS stock_code,
         d.market,
-        {_EXCHANGE_CODE} AS exchange_code,
+        {exchange_code("d.exchange")} AS exchange_code,
         d.action,
         d.confidence,
         d.rationale,

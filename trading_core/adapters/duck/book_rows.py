@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from trading_core.adapters.duck.codecs import BOOLEAN, DATE, INTEGER, TEXT, TIME, enum_of
+from trading_core.adapters.duck.codecs import DATE, INTEGER, TEXT, TIME
+from trading_core.adapters.duck.instrument_columns import (
+    GROUP,
+    INSTRUMENT,
+    exchange_code,
+    with_instrument,
+)
 from trading_core.adapters.duck.schema import MONEY
 from trading_core.adapters.duck.tables import table
-from trading_core.model.market import Instrument, Market
 from trading_core.model.portfolio import Split
-
-_INSTRUMENT = {
-    "symbol": (TEXT, "instrument.symbol"),
-    "exchange": (enum_of(Market), "instrument.market"),
-    "name": (TEXT, "instrument.name"),
-    "is_fund": (BOOLEAN, "instrument.is_fund"),
-}
-
-
-def _split(values: dict[str, Any]) -> Split:
-    parts = [values.pop(attribute) for _, attribute in _INSTRUMENT.values()]
-    return Split(instrument=Instrument(*parts), **values)
-
 
 SPLITS = table(
     "splits",
     Split,
     {
         "split_id": TEXT,
-        **_INSTRUMENT,
+        **INSTRUMENT,
         "session": DATE,
         "numerator": INTEGER,
         "denominator": INTEGER,
@@ -36,17 +26,9 @@ SPLITS = table(
         "split_at": (TIME, "at"),
     },
     "split_id",
-    stored_only={"market": (TEXT, "instrument.market.group")},
-    build=_split,
+    stored_only=GROUP,
+    build=with_instrument(Split),
 )
-
-_EXCHANGE_CODE = """
-    CASE f.exchange
-        WHEN 'KR' THEN 'KRX' WHEN 'US_NASDAQ' THEN 'NASD' WHEN 'US_NYSE' THEN 'NYSE'
-        WHEN 'US_AMEX' THEN 'AMEX' WHEN 'JP' THEN 'TKSE' WHEN 'HK' THEN 'SEHK'
-        WHEN 'CN_SHA' THEN 'SHAA' WHEN 'CN_SZA' THEN 'SZAA' WHEN 'VN_HNX' THEN 'HASE'
-        WHEN 'VN_HSX' THEN 'VNSE'
-    END"""
 
 BOOK_TABLES: tuple[str, ...] = (
     f"ALTER TABLE fills ADD COLUMN krw_rate {MONEY}",
@@ -104,7 +86,7 @@ BOOK_TABLES: tuple[str, ...] = (
         f.price,
         coalesce(c.pnl, 0)::DECIMAL(38, 10) AS pnl,
         f.market,
-        {_EXCHANGE_CODE} AS exchange_code,
+        {exchange_code("f.exchange")} AS exchange_code,
         coalesce(
             d.context_snapshot -> '$.selection_context', d.input_data -> '$.selection_context'
         ) AS selection_context,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 from trading_core.adapters.duck.audit_rows import DECISION_REVIEWS, SCREENED
@@ -23,6 +22,7 @@ from trading_core.adapters.duck.codecs import (
 from trading_core.adapters.duck.decision_rows import DECISION_CYCLES
 from trading_core.adapters.duck.difference_rows import DIFFERENCES
 from trading_core.adapters.duck.halt_rows import DEPLOYMENT_SWITCHES, HALTS, KILL_ROWS
+from trading_core.adapters.duck.instrument_columns import GROUP, INSTRUMENT, with_instrument
 from trading_core.adapters.duck.llm_rows import LLM_CALLS, LLM_RESERVATIONS, LLM_TEXTS
 from trading_core.adapters.duck.memory_rows import CONTEXTS
 from trading_core.adapters.duck.notice_rows import NOTICE_RECORD_TABLES
@@ -41,7 +41,7 @@ from trading_core.model.journal import (
     ProtectionRow,
     Scorecard,
 )
-from trading_core.model.market import Currency, Instrument, Market
+from trading_core.model.market import Currency
 from trading_core.model.order import (
     Fill,
     IntentReason,
@@ -64,14 +64,6 @@ from trading_core.rules.positions import ClosedTrade
 T = TypeVar("T")
 
 
-def _with_instrument(record: Callable[..., T]) -> Callable[[dict[str, Any]], T]:
-    def build(values: dict[str, Any]) -> T:
-        parts = [values.pop(attribute) for _, attribute in _INSTRUMENT.values()]
-        return record(instrument=Instrument(*parts), **values)
-
-    return build
-
-
 def _protection_row(values: dict[str, Any]) -> ProtectionRow:
     guard = {
         path.removeprefix("protection."): values.pop(path)
@@ -81,13 +73,6 @@ def _protection_row(values: dict[str, Any]) -> ProtectionRow:
     return ProtectionRow(protection=Protection(**guard), **values)
 
 
-_INSTRUMENT: dict[str, tuple[Codec, str]] = {
-    "symbol": (TEXT, "instrument.symbol"),
-    "exchange": (enum_of(Market), "instrument.market"),
-    "name": (TEXT, "instrument.name"),
-    "is_fund": (BOOLEAN, "instrument.is_fund"),
-}
-_GROUP: dict[str, tuple[Codec, str]] = {"market": (TEXT, "instrument.market.group")}
 _MARKET_SESSION = {"market": TEXT, "session": DATE}
 
 
@@ -126,7 +111,7 @@ DECISIONS = table(
         "decision_id": TEXT,
         "decided_at": (TIME, "at"),
         **_MARKET_SESSION,
-        **_INSTRUMENT,
+        **INSTRUMENT,
         "action": TEXT,
         "confidence": INTEGER,
         "rationale": TEXT,
@@ -138,7 +123,7 @@ DECISIONS = table(
     },
     "decision_id",
     numbered=True,
-    build=_with_instrument(Decision),
+    build=with_instrument(Decision),
 )
 
 DECISION_OUTCOMES = table(
@@ -160,7 +145,7 @@ ORDER_INTENTS = table(
     {
         "intent_id": TEXT,
         "decision_id": TEXT,
-        **_INSTRUMENT,
+        **INSTRUMENT,
         "session": DATE,
         "side": enum_of(Side),
         "quantity": INTEGER,
@@ -174,8 +159,8 @@ ORDER_INTENTS = table(
     },
     "intent_id",
     numbered=True,
-    stored_only=_GROUP,
-    build=_with_instrument(OrderIntent),
+    stored_only=GROUP,
+    build=with_instrument(OrderIntent),
 )
 
 ORDER_EVENTS = table(
@@ -201,7 +186,7 @@ FILLS = table(
         "fill_id": TEXT,
         "intent_id": TEXT,
         "order_no": TEXT,
-        **_INSTRUMENT,
+        **INSTRUMENT,
         "session": DATE,
         "side": enum_of(Side),
         "quantity": INTEGER,
@@ -215,8 +200,8 @@ FILLS = table(
     },
     "fill_id",
     numbered=True,
-    stored_only=_GROUP,
-    build=_with_instrument(Fill),
+    stored_only=GROUP,
+    build=with_instrument(Fill),
 )
 
 ADOPTED_LOTS = table(
@@ -224,7 +209,7 @@ ADOPTED_LOTS = table(
     AdoptedLot,
     {
         "lot_id": TEXT,
-        **_INSTRUMENT,
+        **INSTRUMENT,
         "session": DATE,
         "quantity": INTEGER,
         "price": DECIMAL,
@@ -234,8 +219,8 @@ ADOPTED_LOTS = table(
         "krw_rate": DECIMAL,
     },
     "lot_id",
-    stored_only=_GROUP,
-    build=_with_instrument(AdoptedLot),
+    stored_only=GROUP,
+    build=with_instrument(AdoptedLot),
 )
 
 CLOSED_TRADES = table(
@@ -245,7 +230,7 @@ CLOSED_TRADES = table(
         "closing_id": TEXT,
         "origin": enum_of(PositionOrigin),
         "intent_id": TEXT,
-        **_INSTRUMENT,
+        **INSTRUMENT,
         "session": DATE,
         "quantity": INTEGER,
         "proceeds": DECIMAL,
@@ -259,11 +244,11 @@ CLOSED_TRADES = table(
     },
     "closing_id origin",
     stored_only={
-        **_GROUP,
+        **GROUP,
         "strategy_krw": (DECIMAL, "strategy_krw"),
         "fx_krw": (DECIMAL, "fx_krw"),
     },
-    build=_with_instrument(ClosedTrade),
+    build=with_instrument(ClosedTrade),
 )
 
 OBSERVATIONS = table(

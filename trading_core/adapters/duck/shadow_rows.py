@@ -7,7 +7,6 @@ from datetime import date
 from typing import Any, TypeVar
 
 from trading_core.adapters.duck.codecs import (
-    BOOLEAN,
     DATE,
     DECIMAL,
     FLOAT,
@@ -18,24 +17,18 @@ from trading_core.adapters.duck.codecs import (
     Codec,
     enum_of,
 )
+from trading_core.adapters.duck.instrument_columns import INSTRUMENT
 from trading_core.adapters.duck.queries import Queries
 from trading_core.adapters.duck.schema import MONEY
 from trading_core.adapters.duck.tables import Table, table
 from trading_core.model.journal import EquityPoint
-from trading_core.model.market import Currency, Instrument, Market
+from trading_core.model.market import Currency, Instrument
 from trading_core.model.order import IntentReason, Side
 from trading_core.model.playbook import Playbook
 from trading_core.model.portfolio import ExitState, Protection, StopBasis
 from trading_core.model.shadow import ShadowGuard, ShadowMark, ShadowPlan, ShadowTrade
 
 T = TypeVar("T")
-
-_INSTRUMENT = {
-    "symbol": (TEXT, "instrument.symbol"),
-    "exchange": (enum_of(Market), "instrument.market"),
-    "name": (TEXT, "instrument.name"),
-    "is_fund": (BOOLEAN, "instrument.is_fund"),
-}
 
 
 def _part(values: dict[str, Any], path: str) -> dict[str, Any]:
@@ -91,7 +84,7 @@ SHADOW_TRADES = table(
         "decision_id": TEXT,
         "playbook_id": TEXT,
         "scenario_id": TEXT,
-        **_INSTRUMENT,
+        **INSTRUMENT,
         "session": DATE,
         "traded_at": (TIME, "at"),
         "side": enum_of(Side),

@@ -5,16 +5,8 @@ Released text is never edited; a change is a new migration.
 
 from __future__ import annotations
 
+from trading_core.adapters.duck.instrument_columns import exchange_code
 from trading_core.adapters.duck.schema import MONEY
-
-# Exchange codes as the broker's order requests know them; the description's default is KRX.
-_EXCHANGE_CODE = """
-    CASE {exchange}
-        WHEN 'KR' THEN 'KRX' WHEN 'US_NASDAQ' THEN 'NASD' WHEN 'US_NYSE' THEN 'NYSE'
-        WHEN 'US_AMEX' THEN 'AMEX' WHEN 'JP' THEN 'TKSE' WHEN 'HK' THEN 'SEHK'
-        WHEN 'CN_SHA' THEN 'SHAA' WHEN 'CN_SZA' THEN 'SZAA' WHEN 'VN_HNX' THEN 'HASE'
-        WHEN 'VN_HSX' THEN 'VNSE'
-    END"""
 
 VIEWS: tuple[str, ...] = (
     """
@@ -87,7 +79,7 @@ VIEWS: tuple[str, ...] = (
         f.price,
         coalesce(c.pnl, 0)::DECIMAL(38, 10) AS pnl,
         f.market,
-        {_EXCHANGE_CODE.format(exchange="f.exchange")} AS exchange_code,
+        {exchange_code("f.exchange")} AS exchange_code,
         coalesce(
             d.context_snapshot -> '$.selection_context', d.input_data -> '$.selection_context'
         ) AS selection_context,
@@ -118,7 +110,7 @@ VIEWS: tuple[str, ...] = (
         d.decided_at AS "timestamp",
         d.symbol AS stock_code,
         d.market,
-        {_EXCHANGE_CODE.format(exchange="d.exchange")} AS exchange_code,
+        {exchange_code("d.exchange")} AS exchange_code,
         d.action,
         d.confidence,
         d.rationale,
