@@ -17,6 +17,8 @@ from dashboards.texts import language, t
 from trading_core.model.market import Currency
 
 Json = dict[str, Any]
+Drawing = Any
+"""What Altair makes: a chart, layers of them, or several below each other."""
 
 BLUE, ORANGE, GREEN, RED, GRAY, PURPLE, TEAL = (
     "#4c8fd6",
@@ -76,7 +78,7 @@ def money_axis(currency: str) -> str:
     return ",.0f" if Currency(currency).exponent == 0 else ",.2f"
 
 
-def equity(money: Json, market: str) -> alt.LayerChart:
+def equity(money: Json, market: str) -> Drawing:
     """The account through a session, with where it began and the loss at which entries stop."""
     points, currency = money["curve"], money["currency"]
     start, floor = money["start"], money["floor"]
@@ -135,7 +137,7 @@ def level(
     return [rule, name]
 
 
-def breaker(money: Json) -> alt.LayerChart:
+def breaker(money: Json) -> Drawing:
     """How much of the day's loss is used: from the limit on the left over zero to the gain."""
     now = float(money["pct"] or 0.0)
     floor, lowest = float(money["floor_pct"]), float(money["lowest_pct"] or 0.0)
@@ -190,7 +192,7 @@ def session_axis(**options: Any) -> alt.X:
     return alt.X("session:T", title=None, axis=axis, **options)
 
 
-def grown(days: pd.DataFrame, benchmark: pd.DataFrame | None = None) -> alt.LayerChart:
+def grown(days: pd.DataFrame, benchmark: pd.DataFrame | None = None) -> Drawing:
     """The compounded return over sessions in percent, beside a benchmark's where there is one."""
     x = session_axis()
     y = alt.Y("grown_pct:Q", title=t("chart.return_pct"), axis=alt.Axis(format="+.2~f"))
@@ -232,7 +234,7 @@ def grown(days: pd.DataFrame, benchmark: pd.DataFrame | None = None) -> alt.Laye
     return alt.layer(*layers).properties(height=280)
 
 
-def drawdown(days: pd.DataFrame) -> alt.Chart:
+def drawdown(days: pd.DataFrame) -> Drawing:
     """How far below its highest point the account was after each session, in percent."""
     return (
         alt.Chart(days)
@@ -251,7 +253,7 @@ def drawdown(days: pd.DataFrame) -> alt.Chart:
 
 def net_bars(
     rows: Sequence[tuple[str, Decimal]], currency: str, *, title: str | None = None, angle: int = 0
-) -> alt.Chart:
+) -> Drawing:
     """Profit after costs by a name, in the colours of gain and loss and in the order given.
 
     Args:
@@ -265,13 +267,13 @@ def net_bars(
     return _signed(frame, x, currency, alt.Tooltip("name:N", title=title or " "))
 
 
-def daily(days: pd.DataFrame, currency: str) -> alt.Chart:
+def daily(days: pd.DataFrame, currency: str) -> Drawing:
     """The profit of every session after costs."""
     tip = alt.Tooltip("session:T", format="%Y-%m-%d", title=t("chart.session"))
     return _signed(days, session_axis(), currency, tip)
 
 
-def _signed(frame: pd.DataFrame, x: alt.X, currency: str, tip: alt.Tooltip) -> alt.Chart:
+def _signed(frame: pd.DataFrame, x: alt.X, currency: str, tip: alt.Tooltip) -> Drawing:
     form, title = money_axis(currency), t("chart.net", currency=currency)
     return (
         alt.Chart(frame)
@@ -286,7 +288,7 @@ def _signed(frame: pd.DataFrame, x: alt.X, currency: str, tip: alt.Tooltip) -> a
     )
 
 
-def distribution(nets: Sequence[Decimal], currency: str) -> alt.LayerChart:
+def distribution(nets: Sequence[Decimal], currency: str) -> Drawing:
     """How many closed trades made how much, after costs."""
     frame = pd.DataFrame({"net": [float(net) for net in nets]})
     frame["sign"] = frame["net"].map(lambda net: gain() if net >= 0 else loss())
@@ -313,7 +315,7 @@ def distribution(nets: Sequence[Decimal], currency: str) -> alt.LayerChart:
     return alt.layer(bars, zero).properties(height=220)
 
 
-def exposure(days: pd.DataFrame) -> alt.Chart:
+def exposure(days: pd.DataFrame) -> Drawing:
     """The part of the account that was in shares at the end of each session, in percent."""
     return (
         alt.Chart(days)
@@ -339,7 +341,7 @@ def exposure(days: pd.DataFrame) -> alt.Chart:
     )
 
 
-def calibration(bins: Sequence[Json]) -> alt.LayerChart:
+def calibration(bins: Sequence[Json]) -> Drawing:
     """Stated confidence against how often it came true; on the line it kept its word."""
     frame = pd.DataFrame(bins)
     domain = alt.Scale(domain=[0, 100])
@@ -366,7 +368,7 @@ def calibration(bins: Sequence[Json]) -> alt.LayerChart:
     return alt.layer(line, points).properties(height=280)
 
 
-def share(rows: Sequence[tuple[str, int]], title: str) -> alt.Chart:
+def share(rows: Sequence[tuple[str, int]], title: str) -> Drawing:
     """Horizontal bars with a name and a number each, in the order given."""
     frame = pd.DataFrame(rows, columns=["name", "count"])
     return (

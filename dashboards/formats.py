@@ -112,7 +112,7 @@ def duration(span: timedelta | None) -> str:
         return NO_DATA
     seconds = max(int(span.total_seconds()), 0)
     units = ((86_400, "unit.day"), (3600, "unit.hour"), (60, "unit.minute"), (1, "unit.second"))
-    parts = []
+    parts: list[str] = []
     for size, name in units:
         number, seconds = divmod(seconds, size)
         if number or (size == 1 and not parts):

@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 import streamlit as st
@@ -14,6 +15,8 @@ from dashboards import data, formats
 from dashboards.texts import t, word
 from trading_core.errors import StoreBusy, TradingError
 
+Colour = Literal["green", "blue", "orange", "red", "gray", "violet"]
+"""Of a badge."""
 REFRESH_SECONDS = 5.0
 SLOW_SECONDS = 30.0
 
@@ -93,8 +96,6 @@ def pick_session(market: str, sessions: Sequence[date]) -> date | None:
         format_func=formats.day,
         key=f"pick-session-{market}",
     )
-    if picked is None:
-        return None
     if picked == sessions[0]:
         st.query_params.pop("session", None)
         st.session_state.pop("chosen-session", None)
@@ -105,7 +106,7 @@ def pick_session(market: str, sessions: Sequence[date]) -> date | None:
 
 def _remembered(name: str, choices: Sequence[str], otherwise: str) -> str:
     wanted = st.session_state.get(f"chosen-{name}") or st.query_params.get(name)
-    return wanted if wanted in choices else otherwise
+    return str(wanted) if wanted in choices else otherwise
 
 
 def _remember(name: str, value: str) -> None:

@@ -47,10 +47,9 @@ def is_open() -> bool:
     if not attempts.may_try(time.monotonic()):
         st.error(t("login.wait"))
         return False
-    if not board.is_password(given):
-        attempts.count_wrong(time.monotonic())
-        st.error(t("login.wrong"))
-        return False
-    st.session_state["is-admitted"] = True
-    st.rerun()
-    return True
+    if board.is_password(given):
+        st.session_state["is-admitted"] = True
+        st.rerun()
+    attempts.count_wrong(time.monotonic())
+    st.error(t("login.wrong"))
+    return False

@@ -16,6 +16,7 @@ from dashboards.charts import (
     PURPLE,
     RED,
     TEAL,
+    Drawing,
     Json,
     gain,
     level,
@@ -30,7 +31,7 @@ CANDLE_SECONDS = 300
 FEWEST_CANDLES = 12
 
 
-def price_path(found: Json, market: str, *, thresholds: bool = True) -> alt.LayerChart:
+def price_path(found: Json, market: str, *, thresholds: bool = True) -> Drawing:
     """The prices of a symbol in a session, with entries, exits, stops and thresholds of scenarios.
 
     Five-minute bars where several prices were seen in five minutes, else a line through them.
@@ -120,7 +121,7 @@ def _prices(frame: pd.DataFrame, scale: alt.Scale, form: str) -> list[Any]:
     return [wicks, bodies]
 
 
-def _fills(fills: Sequence[Json], market: str, scale: alt.Scale, form: str) -> alt.Chart:
+def _fills(fills: Sequence[Json], market: str, scale: alt.Scale, form: str) -> Drawing:
     frame = pd.DataFrame(
         [
             {
@@ -152,7 +153,7 @@ def _fills(fills: Sequence[Json], market: str, scale: alt.Scale, form: str) -> a
     )
 
 
-def day_bars(bars: Sequence[Json], currency: str) -> alt.VConcatChart:
+def day_bars(bars: Sequence[Json], currency: str) -> Drawing:
     """Daily bars and, below them, what was traded."""
     frame = pd.DataFrame(bars)
     frame["session"] = pd.to_datetime(frame["session"])

@@ -56,7 +56,8 @@ def why(symbol: str, market: str | None, session: date | None, at: str | None = 
             )
         except ConfigError:
             continue
-        return plain(asdict(found))
+        answer: Json = plain(asdict(found))
+        return answer
     where = ", ".join(group.value for group in groups)
     when = f" on {session}" if session else ""
     raise ConfigError(
@@ -148,7 +149,8 @@ def _deployments(store: Store, at: datetime) -> Json:
     """Let the deployments follow the halts that are stored by now."""
     from tasks.deployments import follow_halts
 
-    return plain(asdict(asyncio.run(follow_halts(store, at))))
+    followed: Json = plain(asdict(asyncio.run(follow_halts(store, at))))
+    return followed
 
 
 def settle(intent_id: str, order_no: str, reason: str) -> Json:

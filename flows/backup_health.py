@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from prefect import flow
-from prefect.states import Completed, Failed, State
+from prefect.client.schemas.objects import State
+from prefect.states import Completed, Failed
 
 from tasks.naming import name_run
 from tasks.safekeeping import check_backups

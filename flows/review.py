@@ -6,7 +6,8 @@ import logging
 from datetime import datetime
 
 from prefect import flow
-from prefect.states import Completed, State
+from prefect.client.schemas.objects import State
+from prefect.states import Completed
 
 from tasks.closing import score_day, settle_day
 from tasks.lateness import skip_if_late

@@ -14,7 +14,8 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from prefect import flow
-from prefect.states import Completed, Failed, State
+from prefect.client.schemas.objects import State
+from prefect.states import Completed, Failed
 
 from flows.tick import one_tick
 from tasks.bells import tell_missed, tell_of_close, tell_of_open

@@ -6,7 +6,8 @@ import logging
 from datetime import datetime
 
 from prefect import flow
-from prefect.states import Completed, Failed, State
+from prefect.client.schemas.objects import State
+from prefect.states import Completed, Failed
 
 from tasks.deployments import followed
 from tasks.lateness import skip_if_late

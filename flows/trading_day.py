@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from prefect import flow
-from prefect.states import State
+from prefect.client.schemas.objects import State
 
 from flows.backup import backup
 from flows.plan import plan

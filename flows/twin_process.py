@@ -237,6 +237,7 @@ def _answer(
 ) -> dict[str, Any]:
     tapes = opening.tapes
     own = plan.accounts[0]
+    faults = options.get("faults")
     return {
         "url": opening.url,
         "ws_url": opening.url.replace("http", "ws", 1),
@@ -269,7 +270,7 @@ def _answer(
         "clock": options.get("clock", "stepped"),
         "speed": wish.speed,
         "rate_limit": options.get("rate_limit_rps"),
-        "faults": len(options["faults"].rules) if options.get("faults") else 0,
+        "faults": len(faults.rules) if faults else 0,
         "state": str(wish.state) if wish.state else None,
         "restored": opening.restored,
         "capital": str(own.cash[currency_of(plan.groups[0])]),

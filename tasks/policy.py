@@ -44,7 +44,7 @@ def step_task(
         inner: Any = task(
             name=name,
             retries=retries,
-            retry_delay_seconds=[1, 2, 4][:retries] or None,
+            retry_delay_seconds=[1.0, 2.0, 4.0][:retries] or None,
             retry_condition_fn=retry_if if retries else None,
             timeout_seconds=timeout_seconds,
             cache_policy=NO_CACHE,

@@ -8,11 +8,17 @@ from typing import Any
 import streamlit as st
 
 from dashboards import charts, data, formats, frames, price_charts, tables
+from dashboards.frames import Colour
 from dashboards.texts import t, word
 from trading_core.wiring import board, records
 
 Json = dict[str, Any]
-_FATE_COLOURS = {"matched": "green", "behind": "blue", "near": "orange", "quiet": "gray"}
+_FATE_COLOURS: dict[str, Colour] = {
+    "matched": "green",
+    "behind": "blue",
+    "near": "orange",
+    "quiet": "gray",
+}
 _NOTE_KINDS = ("dropped", "repaired", "reviewed", "context")
 _OF_HOLDINGS = ("unrealized_pnl_pct", "holding_days")
 _SHOWN_AT_ONCE = 10
@@ -193,7 +199,7 @@ def _closeness(scenario: Json) -> float | None:
     off = [condition["distance"] for condition in scenario["conditions"] if not condition["met"]]
     if not off or any(each is None for each in off):
         return None
-    return max(0.0, 1 - max(off)) * 100
+    return max(0.0, 1.0 - float(max(off))) * 100
 
 
 def _open_condition(scenario: Json) -> str:

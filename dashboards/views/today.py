@@ -8,12 +8,13 @@ from typing import Any
 import streamlit as st
 
 from dashboards import charts, data, formats, frames, prefect_api, tables
+from dashboards.frames import Colour
 from dashboards.prefect_api import PrefectView
 from dashboards.texts import t, word
 from trading_core.wiring import board, records
 
 Json = dict[str, Any]
-_TRADING_COLOURS = {"active": "green", "reducing": "orange", "halted": "red"}
+_TRADING_COLOURS: dict[str, Colour] = {"active": "green", "reducing": "orange", "halted": "red"}
 _TICK_DUE = timedelta(minutes=15)
 _RECENT = timedelta(hours=24)
 _BACKUP_DUE = timedelta(hours=36)
@@ -295,11 +296,11 @@ def _sign(sign: Json, hours: Json) -> None:
     name = f"{part} {sign['of']}".strip()
     due = _due_within(sign, hours)
     if sign["at"] is None:
-        colour = "orange" if due else "gray"
-        st.badge(t("today.sign.never", part=name), color=colour)
+        st.badge(t("today.sign.never", part=name), color="orange" if due else "gray")
         return
     age = data.now() - sign["at"]
-    colour, icon = "green", ":material/check:"
+    colour: Colour = "green"
+    icon = ":material/check:"
     if sign["problem"]:
         colour, icon = "red", ":material/error:"
     elif due is not None and age > due:
