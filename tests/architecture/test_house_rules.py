@@ -55,18 +55,10 @@ def test_the_rules_look_at_the_whole_house() -> None:
     assert {path.relative_to(ROOT).parts[0] for path in FILES} == set(ROOMS)
 
 
-# Longer than a file should be, up to this length, because it is one list read from top to bottom.
-ACCEPTED_LONG = {
-    "trading_core/adapters/duck/rows.py": 450,
-}
-
-
 def test_no_file_is_longer_than_can_be_kept_in_mind() -> None:
     lengths = {name_of(path): len(path.read_text().splitlines()) for path in FILES}
-    long = {name: lines for name, lines in lengths.items() if lines > MAX_FILE_LINES}
 
-    assert {n: c for n, c in long.items() if c > ACCEPTED_LONG.get(n, MAX_FILE_LINES)} == {}
-    assert set(ACCEPTED_LONG) <= set(long), "short enough now: take it out of the list"
+    assert {name: lines for name, lines in lengths.items() if lines > MAX_FILE_LINES} == {}
 
 
 @pytest.mark.parametrize(("room", "most"), [("flows", 60), ("tasks", 35)])
