@@ -3,7 +3,7 @@
 Run ``python -m benchmarks.schedule_cost [minutes]``; 0 minutes leave the sessions out. A real
 Prefect server and worker run the real flows; each market has a twin in a process of its own on its
 own clock, so that all six are open at once, which no hour of the day offers. The broker's side
-writes down when a request came in. A playbook of 45 stocks buys another one every tick. Everything
+writes down when a request came in. A playbook of 60 stocks buys another one every tick. Everything
 shares the machine's processors: server, worker, twins, sessions and, for one measurement, the
 dashboard with ten tabs open on it, but no browser, which would be on other people's machines.
 Prints JSON.
@@ -51,9 +51,10 @@ from trading_core.settings import load_settings
 ROOT = Path(__file__).parents[1]
 DAY = date(2026, 11, 20)
 EVERY = timedelta(seconds=10)
-STOCKS = 45
+STOCKS = 60
 BY_HAND = 12
 BROWSERS = 10
+TURNS, TURN_SECONDS = 8, 52
 CLOCK = SystemClock()
 ORDERS = ("inquire-daily-ccld", "inquire-ccnl")
 LEDGERS = "/trading/"
@@ -265,6 +266,20 @@ async def sessions(client: Any, found: Sequence[Venue], minutes: float) -> dict[
     }
 
 
+async def in_turns(venue: Venue, page: str) -> dict[str, Any]:
+    """Ticks while nobody looks at the dashboard and while ten tabs do, in turns."""
+    took: dict[str, list[float]] = {"nobody looks": [], "ten tabs": []}
+    refreshes = 0
+    for turn in range(TURNS):
+        name = ("nobody looks", "ten tabs")[turn % 2]
+        async with visitors(page, BROWSERS * (turn % 2)) as seen:
+            since = CLOCK.now()
+            await asyncio.sleep(TURN_SECONDS)
+            took[name] += ticks(venue, since, CLOCK.now())[1]
+        refreshes += seen.refreshes
+    return {**{name: spread(rows) for name, rows in took.items()}, "refreshes": refreshes}
+
+
 def _ticks(venue: Venue) -> bool:
     lately = CLOCK.now() - 2 * EVERY
     return any(at > lately and path.endswith(ORDERS) for at, _, path in venue.requests())
@@ -340,9 +355,7 @@ async def measure(url: str, home: Path, minutes: float) -> dict[str, Any]:
                     tx.append([playbook(korea, skip=STOCKS)])
                 one = await sessions(client, [korea], minutes)
                 with dashboard(home) as page:
-                    async with visitors(page, BROWSERS) as seen:
-                        watched = await sessions(client, [korea], minutes)
-                watched["refreshes of pages"] = seen.refreshes
+                    watched = await in_turns(korea, page)
                 with store.write() as tx:
                     tx.append([playbook(venue) for venue in found if venue is not korea])
                 six = await sessions(client, found, minutes)
@@ -352,7 +365,7 @@ async def measure(url: str, home: Path, minutes: float) -> dict[str, Any]:
     return {
         "by hand": hand,
         "one market": one,
-        "one market, ten tabs of the dashboard": watched,
+        "one market, to the order, with ten tabs of the dashboard in turns": watched,
         "six markets": six,
         "rss MB of the worker": rss,
     }
